@@ -21,7 +21,9 @@ from typing import Any
 
 from chainrule._io import files
 from chainrule.engines.compiled.compiler import machine, object_files
-from chainrule.engines.compiled.compiler.signatures import PACKAGE, Link
+from chainrule.engines.compiled.compiler.signatures import PACKAGE, Link, is_array
+from chainrule.engines.native.calls import CKernel
+from chainrule.engines.native.library import address_of
 from chainrule.engines.options import thread_count
 from chainrule.errors import RunError
 
@@ -30,6 +32,14 @@ MAX_PROCESSES = 4
 
 _linked_types: dict[str, Any] = {}  # symbol of a linked kernel → types of its arguments
 _addresses: dict[str, int] = {}  # name of a linked kernel → address of its machine code
+
+
+CALL = "chainrule_call"  # function in C that calls a kernel in C
+
+
+def dtype_of(types: Sequence[Any]) -> str:
+    """Return the dtype that a kernel in C is compiled for: the one of its first array of floats."""
+    return next(kind[0] for kind in types if is_array(kind) and kind[0].startswith("float"))
 
 
 def find_kernel(module: str, name: str) -> Any:
@@ -45,6 +55,10 @@ def link(kernel: Link) -> None:
     if _linked_types.setdefault(kernel.symbol, kernel.types) != kernel.types:
         raise TypeError(f"{kernel.symbol} is linked with {_linked_types[kernel.symbol]}, not {kernel.types}")
     machine.start()
+    if isinstance(kernel.kernel, CKernel):
+        machine.name_address(CALL, address_of(CALL))
+        machine.name_address(kernel.symbol, address_of(kernel.kernel.symbol(dtype_of(kernel.types))))
+        return
     if kernel.name not in _addresses:
         load = partial(machine.address_of, kernel.name)
         compile_code = partial(compile_kernel, kernel)
@@ -94,6 +108,8 @@ def missing(links: Sequence[Link]) -> list[Link]:
     """Return the kernels that are not on disk yet, excluding kernels that are never stored."""
     absent = list[Link]()
     for link in links:
+        if isinstance(link.kernel, CKernel):
+            continue
         file = object_files.object_file(link.name)
         if link.own and file is not None and not file.is_file():
             absent.append(link)

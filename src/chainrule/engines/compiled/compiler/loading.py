@@ -142,7 +142,7 @@ def load_program(
     def compile_program() -> bytes:
         from chainrule.engines.compiled.compiler.program_code import emit  # slow to import, and rarely needed
 
-        kernels = {link.symbol: link.types for link in links}
+        kernels = {link.symbol: link for link in links}
         return machine.compile_unoptimized(str(emit(name, tree, kernels, function_types, machine.processor_family())))
 
     for item in links:

@@ -31,7 +31,8 @@ from chainrule.engines.compiled.compiler.program_expressions import (
     rebuild,
     unsupported,
 )
-from chainrule.engines.compiled.compiler.signatures import WRONG_ARRAY, TupleType, is_array
+from chainrule.engines.compiled.compiler.signatures import WRONG_ARRAY, Link, TupleType, is_array
+from chainrule.engines.native.calls import AXES, CKernel
 
 # Byte offsets of fields in array objects (address of the elements, number of axes, address of the shape, dtype, flags)
 # and in dtype objects (byte order, type number).
@@ -47,7 +48,7 @@ ArgumentTypes = Sequence[Any]  # see `signatures`
 def emit(
     name: str,
     tree: ast.Module,
-    kernels: Mapping[str, ArgumentTypes],
+    kernels: Mapping[str, Link],
     function_types: Mapping[str, ArgumentTypes],
     processor: str,
 ) -> Any:
@@ -55,7 +56,7 @@ def emit(
 
     The argument of `name` is the address of a table of arguments for `run`: addresses of array objects, and numbers.
 
-    kernels         symbol of a kernel → types of its arguments
+    kernels         symbol of a kernel → its link
     function_types  name of a function of the program → types of its arguments
     processor       processor family, the first word of LLVM's target triple
     """
@@ -101,7 +102,7 @@ class ModuleContext(NamedTuple):
     """The state shared by the emitters of a program's functions."""
 
     module: Any
-    kernels: Mapping[str, ArgumentTypes]
+    kernels: Mapping[str, Link]
     functions: dict[str, Any]
 
     def declare(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
@@ -225,12 +226,43 @@ class Emitter(Expressions):
 
     def _call_kernel(self, symbol: str, arguments: Sequence[Value]) -> None:
         """Emit a call of a kernel by its symbol. If the kernel fails, the program returns its error code."""
-        types = self._context.kernels[symbol]
+        link = self._context.kernels[symbol]
+        types = link.types
+        if isinstance(link.kernel, CKernel):
+            self._call_in_c(link, arguments)
+            return
         values = list[LlvmValue]()
         for argument, argument_type in zip(arguments, types, strict=True):
             values += self._kernel_arguments(argument, argument_type)
         function = self._context.declare(symbol, I64, llvm_types(types))
         self._return_error(self.builder.call(function, values))
+
+    def _call_in_c(self, link: Link, arguments: Sequence[Value]) -> None:
+        """Emit a call of a kernel in C, with tables of its arrays and of its numbers."""
+        kernel = link.kernel
+        arrays, numbers = list[LlvmValue](), list[LlvmValue]()
+        for index, (value, kind) in enumerate(zip(arguments, link.types, strict=True)):
+            if index >= kernel.arrays:
+                words = [I64(0)] if kind is None else self._kernel_arguments(value, kind)
+                floats = kernel.is_float(index)
+                for k, word in enumerate(words):
+                    numbers.append(self._word(word, is_float=floats[k % len(floats)]))
+            elif value is None:
+                arrays += [I64(0)] * 2 + [I64(1)] * AXES
+            else:
+                address, *shape = self._kernel_arguments(value, kind)
+                arrays += [address, I64(len(shape)), *shape, *[I64(1)] * (AXES - len(shape))]
+        function = self._context.declare(link.symbol, ir.VoidType(), [])
+        call = self._context.declare("chainrule_call", I32, [I64] * 3)
+        tables = [self._emit_table(words or [I64(0)]) for words in (arrays, numbers)]
+        status = self.builder.call(call, [self._address(function), *tables])
+        self._return_error(self.builder.zext(status, I64))
+
+    def _word(self, number: LlvmValue, *, is_float: bool) -> LlvmValue:
+        """Return a number as a word: an int64, or the bits of a double."""
+        if is_float:
+            return self.builder.bitcast(self._convert(number, float), I64)
+        return self.builder.zext(number, I64) if number.type == I8 else number
 
     def _kernel_arguments(self, value: Value, argument_type: Any) -> list[Any]:
         """Return the LLVM values that are passed to a kernel for one argument.

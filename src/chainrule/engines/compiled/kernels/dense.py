@@ -21,6 +21,7 @@ from chainrule.engines.compiled.kernels.tiles import (
     store_sums,
     zeros,
 )
+from chainrule.engines.native.calls import in_c
 from chainrule.engines.compiled.kernels.transposing import Matrix, transpose_matrix
 
 TILE_SAMPLES, TILE_WEIGHT_ROWS = 4 if COUNT == 32 else 2, 6  # a tile of the forward pass
@@ -344,24 +345,9 @@ def _tiles_added(dw, columns, dy, size, rows, fresh, tile_rows, tile_columns):
 
 
 @operation(like(0), flat=("b",))
-@kernel
+@in_c
 def add_bias(x, b, y):
     """Compute y = x + b, where b has one element per channel, or one per channel and position (untied)."""
-    count, channels = x.shape[0], x.shape[1]
-    cells = x.size // max(count * channels, 1)
-    source, target = x.reshape(x.size), y.reshape(y.size)
-    if b.size != channels:
-        width = channels * cells
-        for n in range(count):
-            row_in, result = source[n * width : (n + 1) * width], target[n * width : (n + 1) * width]
-            for k in range(width):
-                result[k] = row_in[k] + b[k]
-        return
-    for n in range(count):
-        for c in range(channels):
-            row, addend = (n * channels + c) * cells, b[c]
-            for k in range(row, row + cells):
-                target[k] = source[k] + addend
 
 
 @operation(lambda arrays, attributes: [(arrays[0].shape[0], arrays[1].shape[0])])

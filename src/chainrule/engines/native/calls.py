@@ -1,0 +1,107 @@
+"""Kernels in C as Python functions.
+
+A kernel is declared by a Python function without a body: first its arrays, which have no defaults, then its numbers,
+whose defaults have the types that C expects. A tuple or a record of numbers is passed as its entries, one by one.
+"""
+
+import ctypes
+import inspect
+import struct
+from collections.abc import Callable, Sequence
+from functools import cache, partial, update_wrapper
+from typing import Any
+
+import numpy as np
+
+from chainrule.engines.native.library import address_of, library
+
+AXES = 6  # of an array; as in kernels/kernel.h
+NO_MEMORY, NOT_FINITE = 1, 3
+_ARRAY = struct.Struct(f"{2 + AXES}q")  # address, number of axes, shape
+_ABSENT = _ARRAY.pack(0, 0, *[1] * AXES)
+
+
+def flat(value: Any) -> list[Any]:
+    """Return the numbers in nested tuples, in order."""
+    if isinstance(value, tuple | list):
+        return [number for item in value for number in flat(item)]
+    return [value]
+
+
+class CKernel:
+    """A kernel in C that can be called from Python, in a single thread.
+
+    arrays   number of its arrays
+    numbers  number of its other arguments, once tuples are flattened, if no tuple has another length than its default
+    """
+
+    def __init__(self, declaration: Callable[..., Any]) -> None:
+        update_wrapper(self, declaration)
+        self.py_func = declaration
+        parameters = inspect.signature(declaration).parameters.values()
+        self.arrays = sum(parameter.default is parameter.empty for parameter in parameters)
+        self._names = [parameter.name for parameter in parameters]
+        self._defaults = [parameter.default for parameter in parameters][self.arrays :]
+
+    def is_float(self, argument: int) -> list[bool]:
+        """Return for each number of an argument whether C expects a double, in a list to be repeated."""
+        return [isinstance(number, float) for number in flat(self._defaults[argument - self.arrays])]
+
+    def symbol(self, dtype: str) -> str:
+        """Return the name of the function in C."""
+        return f"{self.py_func.__name__}_{dtype}"
+
+    def pack(self, numbers: Sequence[Any]) -> bytes:
+        """Return the words of the arguments after the arrays."""
+        packed = list[bytes]()
+        for default, value in zip(self._defaults, numbers, strict=True):
+            kinds = flat(default)
+            for k, number in enumerate(flat(value)):
+                is_float = isinstance(kinds[k % len(kinds)], float)
+                packed.append(struct.pack("d" if is_float else "q", 0 if number is None else number))
+        return b"".join(packed)
+
+    def __call__(self, *arguments: Any, **named: Any) -> None:
+        self.bind(*arguments, **named)()
+
+    def bind(self, *arguments: Any, **named: Any) -> Callable[[], None]:
+        """Return a function that calls the kernel with these arguments, which are converted only once.
+
+        Errors   TypeError if an array is not contiguous or an argument has another name
+        """
+        given = dict(zip(self._names, arguments, strict=False)) | named
+        if not given.keys() <= set(self._names):
+            raise TypeError(f"{self.py_func.__name__}: unexpected {', '.join(given.keys() - set(self._names))}")
+        arrays = [given[name] for name in self._names[: self.arrays]]
+        pairs = zip(self._names[self.arrays :], self._defaults, strict=True)
+        numbers = self.pack([given.get(name, default) for name, default in pairs])
+        dtype = next(str(array.dtype) for array in arrays if array is not None and array.dtype.kind == "f")
+        run = partial(_function(), address_of(self.symbol(dtype)), b"".join(map(_array, arrays)), numbers)
+        return partial(_checked, run, tuple(arrays))
+
+
+def _checked(run: Callable[[], int], kept_alive: tuple[Any, ...]) -> None:
+    """Call a kernel. Errors: MemoryError, FloatingPointError."""
+    status = run()
+    if status == NOT_FINITE:
+        raise FloatingPointError("a result is not finite")
+    if status:
+        raise MemoryError("allocation of a kernel's buffer failed; it is probably too large")
+
+
+def _array(array: "np.ndarray[Any, Any] | None") -> bytes:
+    if array is None:
+        return _ABSENT
+    if not array.flags.c_contiguous:
+        raise TypeError("kernels need contiguous arrays")
+    return _ARRAY.pack(array.ctypes.data, array.ndim, *array.shape, *[1] * (AXES - array.ndim))
+
+
+@cache
+def _function() -> Any:
+    function = library().chainrule_call_alone
+    function.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]
+    return function
+
+
+in_c = CKernel  # decorator of declarations

@@ -1,0 +1,143 @@
+/* Tiles: sums that stay in vector registers while a loop runs.
+ *
+ * A tile is a block of `rows` × `columns` vectors, t[a * columns + b]. One step of a loop loads rows + columns vectors or
+ * scalars, and multiplies and adds rows · columns times; plain loops would load and store every sum again and again.
+ * `rows` and `columns` are constants after inlining, so that the compiler keeps the tile in registers. */
+#ifndef CHAINRULE_TILES_H
+#define CHAINRULE_TILES_H
+
+#include "kernel.h"
+
+INLINE void tile_zeros(vec *t, int rows, int columns)
+{
+    EACH(k, rows * columns) t[k] = (vec){0};
+}
+
+/* t[a, b] = y[b step + a LANES + lane] */
+INLINE void tile_load(vec *t, const real *y, int64_t step, int rows, int columns)
+{
+    EACH(b, columns) EACH(a, rows) t[a * columns + b] = at(y + b * step + a * LANES);
+}
+
+/* t[a, b] = y[offsets[b] + a LANES + lane] */
+INLINE void tile_load_at(vec *t, const real *y, const int64_t *offsets, int rows, int columns)
+{
+    EACH(b, columns) EACH(a, rows) t[a * columns + b] = at(y + offsets[b] + a * LANES);
+}
+
+/* y[b step + a LANES + lane] = t[a, b] */
+INLINE void tile_store(const vec *t, real *y, int64_t step, int rows, int columns)
+{
+    EACH(b, columns) EACH(a, rows) put(y + b * step + a * LANES, t[a * columns + b]);
+}
+
+/* y[offsets[b] + a LANES + lane] = t[a, b]; columns are stored in order */
+INLINE void tile_store_at(const vec *t, real *y, const int64_t *offsets, int rows, int columns)
+{
+    EACH(b, columns) EACH(a, rows) put(y + offsets[b] + a * LANES, t[a * columns + b]);
+}
+
+/* t[a, b] += x[a LANES + lane] · w[b step] */
+INLINE void tile_add_outer(vec *t, const real *x, const real *w, int64_t step, int rows, int columns)
+{
+    EACH(b, columns)
+    {
+        vec factor = spread(w[b * step]);
+        EACH(a, rows) t[a * columns + b] += at(x + a * LANES) * factor;
+    }
+}
+
+/* t[a, b] += x[a LANES + lane] · w[offsets[b]] */
+INLINE void tile_add_outer_at(vec *t, const real *x, const real *w, const int64_t *offsets, int rows, int columns)
+{
+    EACH(b, columns)
+    {
+        vec factor = spread(w[offsets[b]]);
+        EACH(a, rows) t[a * columns + b] += at(x + a * LANES) * factor;
+    }
+}
+
+/* t[a, b] += g[a step + lane] · x[offsets[b] + lane] */
+INLINE void tile_add_products(vec *t, const real *g, int64_t step, const real *x, const int64_t *offsets, int rows, int columns)
+{
+    EACH(b, columns)
+    {
+        vec factor = at(x + offsets[b]);
+        EACH(a, rows) t[a * columns + b] += at(g + a * step) * factor;
+    }
+}
+
+INLINE void tile_clamp(vec *t, real least, real most, int rows, int columns)
+{
+    EACH(k, rows * columns) t[k] = clamped(t[k], least, most);
+}
+
+/* Transpose a block of LANES × LANES in registers, in stages that exchange halves, quarters, …: v[a][b] and v[b][a]. */
+#if defined(DOUBLE)
+#define LANE_LIST_2(f) f(0), f(1)
+#define LANE_LIST_4(f) LANE_LIST_2(f), f(2), f(3)
+#define LANE_LIST_8(f) LANE_LIST_4(f), f(4), f(5), f(6), f(7)
+#if WIDTH == 64
+#define LANE_LIST LANE_LIST_8
+#elif WIDTH == 32
+#define LANE_LIST LANE_LIST_4
+#else
+#define LANE_LIST LANE_LIST_2
+#endif
+#else
+#define LANE_LIST_4(f) f(0), f(1), f(2), f(3)
+#define LANE_LIST_8(f) LANE_LIST_4(f), f(4), f(5), f(6), f(7)
+#define LANE_LIST_16(f) LANE_LIST_8(f), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)
+#if WIDTH == 64
+#define LANE_LIST LANE_LIST_16
+#elif WIDTH == 32
+#define LANE_LIST LANE_LIST_8
+#else
+#define LANE_LIST LANE_LIST_4
+#endif
+#endif
+#define VEC_LANES (WIDTH / (int)sizeof(real))
+#define LOW(l, step) ((l) & (step) ? VEC_LANES + (l) - (step) : (l))
+#define HIGH(l, step) ((l) & (step) ? VEC_LANES + (l) : (l) + (step))
+#define LOW_1(l) LOW(l, 1)
+#define LOW_2(l) LOW(l, 2)
+#define LOW_4(l) LOW(l, 4)
+#define LOW_8(l) LOW(l, 8)
+#define HIGH_1(l) HIGH(l, 1)
+#define HIGH_2(l) HIGH(l, 2)
+#define HIGH_4(l) HIGH(l, 4)
+#define HIGH_8(l) HIGH(l, 8)
+#define EXCHANGE(step)                                                            \
+    EACH(i, VEC_LANES) if (!(i & step))                                           \
+    {                                                                             \
+        vec a = v[i], b = v[i | step];                                            \
+        v[i] = __builtin_shufflevector(a, b, LANE_LIST(LOW_##step));              \
+        v[i | step] = __builtin_shufflevector(a, b, LANE_LIST(HIGH_##step));      \
+    }
+INLINE void transpose_vectors(vec *v)
+{
+    EXCHANGE(1)
+#if WIDTH / 4 >= 4 && !(defined(DOUBLE) && WIDTH == 16)
+    EXCHANGE(2)
+#endif
+#if (WIDTH == 64) || (WIDTH == 32 && !defined(DOUBLE))
+    EXCHANGE(4)
+#endif
+#if WIDTH == 64 && !defined(DOUBLE)
+    EXCHANGE(8)
+#endif
+}
+
+/* y[b along + a] = x[a step + b] for a, b < LANES */
+INLINE void transpose_block(const real *x, int64_t step, real *y, int64_t along)
+{
+    vec v[VEC_LANES];
+    EACH(a, VEC_LANES) v[a] = at(x + a * step);
+    transpose_vectors(v);
+    EACH(b, VEC_LANES) put(y + b * along, v[b]);
+}
+
+/* y[b along + a] = x[a step + b] for a < rows, b < columns; defined in transposing.c */
+void NAME(transpose_matrix)(const real *x, int64_t step, int64_t rows, int64_t columns, real *y, int64_t along);
+
+#endif

@@ -18,7 +18,6 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 COMPILERS = ("gcc", "clang", "cc")
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-pthread", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros")
-WARNINGS = ("-Wall", "-Wextra", "-Werror")
 REALS = {"-float32": "-DSINGLE", "-float64": "-DDOUBLE"}  # each kernel is compiled once per dtype
 IS_X86 = platform.machine() in ("x86_64", "AMD64")
 # Bits of a vector register → option for the oldest processors that have it.
@@ -61,10 +60,13 @@ def build(bits: int) -> None:
     command = compiler()
     if not command:
         raise FileNotFoundError("no C compiler was found: install gcc or clang, or set CC")
+    processor = WIDTHS[bits]
+    if "ziglang" in command:
+        processor = processor.replace("x86-64-", "x86_64_")  # the name in zig
     folder = FOLDER / ".build" / str(bits)
     folder.mkdir(parents=True, exist_ok=True)
     jobs = {
-        folder / f"{source.stem}{name}.o": [*command, *FLAGS, *WARNINGS, WIDTHS[bits], real, "-c", str(source)]
+        folder / f"{source.stem}{name}.o": [*command, *FLAGS, processor, real, "-c", str(source)]
         for source in _files("*.c")
         for name, real in (REALS if source.parent != FOLDER else {"": "-DSINGLE"}).items()
     }

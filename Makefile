@@ -55,7 +55,7 @@ help:
 
 # A C compiler compiles the kernels: gcc, clang or, if neither is installed, zig from the package index.
 ifeq ($(shell command -v gcc || command -v clang || command -v cc),)
-export CC := $(abspath $(BIN))/python -m ziglang cc
+export CC := $(abspath $(BIN))/python -E -m ziglang cc
 COMPILER := ziglang
 endif
 

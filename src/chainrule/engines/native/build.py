@@ -4,7 +4,7 @@
 
 A package is built so (`hatch_build.py`), and a checkout again whenever a file has changed (`library`). Only the standard
 library is imported here, because nothing is installed yet when a package is built. CC names the compiler, if it should
-not be the first one found; its words are separated by spaces, as in CC="python -m ziglang cc".
+not be the first one found; its words are separated by spaces, as in CC="python -E -m ziglang cc".
 """
 
 import os
@@ -48,7 +48,7 @@ def own_width() -> int:
     if not IS_X86:
         return 128
     command = [*compiler(), "-march=native", "-dM", "-E", "-xc", os.devnull]
-    defined = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    defined = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
     return next((bits for bits, macro in MACROS.items() if macro in defined), 128)
 
 

@@ -119,18 +119,3 @@ Status chainrule_call_alone(Kernel kernel, const Array *arrays, const Number *nu
 #endif
     return status;
 }
-
-/* Whether this processor has the instructions that the kernels are compiled for. */
-#if defined(__x86_64__)
-__attribute__((target("arch=x86-64")))
-#endif
-int chainrule_fits_processor(void)
-{
-#if defined(__AVX512F__)
-    return __builtin_cpu_supports("x86-64-v4");
-#elif defined(__AVX2__)
-    return __builtin_cpu_supports("x86-64-v3");
-#else
-    return 1;
-#endif
-}

@@ -8,6 +8,13 @@
 
 #include "kernel.h"
 
+#if WIDTH == 64 && !defined(__clang__)
+#pragma GCC optimize("live-range-shrinkage") /* fewer moves between registers in the loops of tiles */
+#endif
+
+/* A function that is not inlined, so that its loop over tiles has all registers. */
+#define SEPARATE static __attribute__((noinline))
+
 INLINE void tile_zeros(vec *t, int rows, int columns)
 {
     EACH(k, rows * columns) t[k] = (vec){0};
@@ -50,6 +57,7 @@ INLINE void tile_add_outer(vec *t, const real *x, const real *w, int64_t step, i
 /* t[a, b] += x[a LANES + lane] · w[offsets[b]] */
 INLINE void tile_add_outer_at(vec *t, const real *x, const real *w, const int64_t *offsets, int rows, int columns)
 {
+    __asm__("" : "+r"(w)); /* keeps the sum in `w`, instead of adding its terms to each offset */
     EACH(b, columns)
     {
         vec factor = spread(w[offsets[b]]);
@@ -126,6 +134,26 @@ INLINE void transpose_vectors(vec *v)
 #if WIDTH == 64 && !defined(DOUBLE)
     EXCHANGE(8)
 #endif
+}
+
+/* Lane b of the result is the sum of the lanes of v[b]. The vectors are added in pairs, which halves their number. */
+#define ADD_PAIRS(step)                                                           \
+    EACH(i, VEC_LANES) if (!(i & (2 * step - 1))) v[i] =                          \
+        __builtin_shufflevector(v[i], v[i | step], LANE_LIST(LOW_##step)) +       \
+        __builtin_shufflevector(v[i], v[i | step], LANE_LIST(HIGH_##step));
+INLINE vec lane_sums(vec *v)
+{
+    ADD_PAIRS(1)
+#if WIDTH / 4 >= 4 && !(defined(DOUBLE) && WIDTH == 16)
+    ADD_PAIRS(2)
+#endif
+#if (WIDTH == 64) || (WIDTH == 32 && !defined(DOUBLE))
+    ADD_PAIRS(4)
+#endif
+#if WIDTH == 64 && !defined(DOUBLE)
+    ADD_PAIRS(8)
+#endif
+    return v[0];
 }
 
 /* y[b along + a] = x[a step + b] for a, b < LANES */

@@ -1,4 +1,4 @@
-"""A plan that would read unwritten data, or beyond a buffer, is never compiled; pooling precedes what only grows."""
+"""A plan that would read unwritten data, or write other shapes, is never compiled; pooling precedes what only grows."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.engines.compiled.passes import verification
 from chainrule.engines.compiled.passes.rewriting import rewrite
 from chainrule.engines.compiled.passes.steps import StepPlan, step_of
 from chainrule.engines.compiled.passes.verification import check_plan
@@ -44,15 +43,8 @@ def plan(*, without: str = "", **first: tuple[int, ...]) -> StepPlan:
 )
 def test_plans_that_read_or_write_what_is_not_there_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(EngineError, match=message):
-        check_plan(plan(**changes), 4)
+        check_plan(plan(**changes))
     assert issubclass(EngineError, ChainruleError)
-
-
-def test_a_buffer_too_short_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = [layers.Conv1D(3, 3, dilation=200, padding="same")]
-    monkeypatch.setattr(verification, "buffer_size", lambda cells, start, taps, length: cells + 128)
-    with pytest.raises(EngineError, match=r"cross_correlate of conv1.y: reads \d+ entries of a buffer of \d+"):
-        check_plan(steps_of(Network(made, (1, 1000), engine="numpy")), 8)
 
 
 X = np.linspace(-9, 9, 3001)[None]

@@ -72,7 +72,7 @@ class ProgramWriter(ArgumentLines):
         if not (intra_sample and plan.loss):
             steps = divide_norms(steps)
         self.parameters = parameter_count(steps, layout)
-        check_plan(steps, np.dtype(dtype).itemsize)
+        check_plan(steps)
         steps = flatten(steps)
         self.packings = []
         self._argument_names = {plan.input.storage: "x"}

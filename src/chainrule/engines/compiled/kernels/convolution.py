@@ -11,7 +11,7 @@ from chainrule.engines.compiled.kernels.epilogue import (
     has_tied_bias,
 )
 from chainrule.engines.compiled.kernels.layout import PLAIN_WINDOW, correlate_dw_shape, correlate_dx_shape
-from chainrule.engines.compiled.kernels.registry import Attributes, InputBuffer, Share, operation, rows_or_filters
+from chainrule.engines.compiled.kernels.registry import Attributes, Share, operation, rows_or_filters
 from chainrule.engines.compiled.kernels.row_tiles import filters_per_tile
 from chainrule.engines.native.calls import in_c
 
@@ -26,7 +26,6 @@ def share_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
 @correlation(
     share=share_tiles,
     epilogues={**EPILOGUES, "pooled": has_tied_bias},
-    input_buffer=InputBuffer("y", tiled=True),
 )
 @in_c
 def cross_correlate(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
@@ -36,13 +35,13 @@ def cross_correlate(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk
     """
 
 
-@operation(correlate_dx_shape, input_buffer=InputBuffer("dx", tiled=True))
+@operation(correlate_dx_shape)
 @in_c
 def cross_correlate_dx(dy, w, dx, window=PLAIN_WINDOW):
     """Compute dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], on both axes, for each phase r."""
 
 
-@operation(correlate_dw_shape, accumulates=True, input_buffer=InputBuffer("dw", tiled=True))
+@operation(correlate_dw_shape, accumulates=True)
 @in_c
 def cross_correlate_dw(x, dy, dw, window=PLAIN_WINDOW):
     """Add x ⋆ dy to dw, summed over the samples of a block."""

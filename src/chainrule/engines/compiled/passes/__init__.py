@@ -6,7 +6,7 @@ simplifying   operations on several arrays, replaced by one operation per array;
 batch_norm    gradients joined into one step; normalization applied by convolutions, or split into steps
 sharing       large layers and large gradients that are divided among threads
 segments      division of the steps into segments, which each thread computes block by block
-verification  checks of shapes and buffers
+verification  checks of shapes
 
 Terms of this package:
 

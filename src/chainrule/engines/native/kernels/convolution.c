@@ -29,6 +29,10 @@ typedef struct {
     int64_t size, length;
 } Correlation;
 
+/* Lanes of two vectors: half of the elements of the first one, each followed by an element of the second one. */
+#define LOWER_HALF(l) ((l) % 2 ? VEC_LANES + (l) : (l) / 2)
+#define UPPER_HALF(l) ((l) % 2 ? VEC_LANES + (l) : (VEC_LANES + (l)) / 2)
+
 /* The size of a row of sums: at least the widest tile. */
 static int64_t row_size(int64_t length)
 {
@@ -66,14 +70,11 @@ static void correlate(const Correlation *c, const real *w, int64_t step, int64_t
     }
 }
 
-INLINE real larger_of(real a, real b) { return a > b || a != a ? a : b; }
-
-/* y[j] = the maximum of x[2 j], x[2 j + 1] and the two elements `width` after these; NaN propagates */
-static void pool_row(const real *restrict x, int64_t width, real *restrict y, int64_t count)
+/* The maximum of x[2 j], x[2 j + 1] and the two elements `width` after these, for j < LANES; NaN propagates. */
+INLINE vec maxima_of_2x2(const real *x, int64_t width)
 {
-    const real *below = x + width;
-    for (int64_t j = 0; j < count; j++)
-        y[j] = larger_of(larger_of(x[2 * j], x[2 * j + 1]), larger_of(below[2 * j], below[2 * j + 1]));
+    vec a = larger(at(x), at(x + width)), b = larger(at(x + LANES), at(x + width + LANES));
+    return larger(evens(a, b), odds(a, b));
 }
 
 /* Write rows of y for filter o from its sums, which have rows of `width` elements. `biases`: one per element of y, or NULL. */
@@ -81,16 +82,24 @@ static void write_rows(const real *sums, int64_t width, Epilogue epilogue, int64
                        int64_t rows, int64_t columns)
 {
     real factor = factor_of(epilogue, o), addend = biases ? 0 : addend_of(epilogue, o);
+    if (width == columns && !epilogue.pooled) { /* one long row */
+        columns *= rows;
+        rows = 1;
+    }
     for (int64_t i = 0; i < rows; i++, y += columns) {
         const real *row = sums + i * width;
         if (epilogue.pooled) {
-            pool_row(sums + 2 * i * width, width, y, columns);
-            row = y;
+            for (int64_t j = 0; j < columns; j += LANES) {
+                real maxima[VEC_LANES];
+                put(maxima, maxima_of_2x2(sums + 2 * (i * width + j), width));
+                write_results(maxima, y + j, min64(LANES, columns - j), factor, addend, epilogue.least, epilogue.most);
+            }
         } else if (biases) {
             for (int64_t j = 0; j < columns; j++) y[j] = row[j] + biases[i * columns + j];
-            row = y;
+            write_results(y, y, columns, factor, addend, epilogue.least, epilogue.most);
+        } else {
+            write_results(row, y, columns, factor, addend, epilogue.least, epilogue.most);
         }
-        write_results(row, y, columns, factor, addend, epilogue.least, epilogue.most);
     }
 }
 
@@ -174,6 +183,29 @@ static int64_t backward_taps(Array w, const int64_t *phase, Layout layout, int64
     return filters * count;
 }
 
+/* Copy rows of sums to every s-th element of every s-th row of an image, whose rows have `columns` elements. */
+static void spread_rows(const real *sums, int64_t width, real *image, int64_t columns, int64_t rows, int64_t count,
+                        const int64_t *stride)
+{
+    if (stride[0] == 1 && stride[1] == 1 && width == columns && count == columns) { /* one long row */
+        count *= rows;
+        rows = min64(rows, 1);
+    }
+    for (int64_t i = 0; i < rows; i++, sums += width, image += stride[0] * columns) {
+        int64_t k = 0;
+        if (stride[1] == 1) {
+            for (; k + LANES <= count; k += LANES) put(image + k, at(sums + k));
+        } else if (stride[1] == 2) {
+            for (; k + LANES < count; k += LANES) { /* the elements between these remain */
+                vec v = at(sums + k), *two = (vec *)(image + 2 * k);
+                two[0] = __builtin_shufflevector(v, two[0], LANE_LIST(LOWER_HALF));
+                two[1] = __builtin_shufflevector(v, two[1], LANE_LIST(UPPER_HALF));
+            }
+        }
+        for (; k < count; k++) image[k * stride[1]] = sums[k];
+    }
+}
+
 /* dx[n,c, s·i + r] = Σ_{o, u ≡ r} w[o,c,u] · dy[n,o, i − d·u // s], on both axes, for phase r: the phase has every s-th row and
  * column of padded dx, and u ≡ r means d·u ≡ r modulo s. Its sums are contiguous, like those of a forward convolution of dy. */
 static void correlate_phase(Array dy, Array w, Array dx, const int64_t *phase, Window window)
@@ -199,12 +231,9 @@ static void correlate_phase(Array dy, Array w, Array dx, const int64_t *phase, W
             c.cells = cells + g * group + skipped;
             correlate(&c, (const real *)w.at + g * filters * channels * all, all, channels);
             real *image = (real *)dx.at + (n * dx.shape[1] + g * channels) * dx.shape[2] * dx.shape[3];
-            for (int64_t r = 0; r < channels * down.count; r++) {
-                int64_t channel = r / down.count, i = r % down.count;
-                const real *row = c.sums + channel * size + i * width;
-                real *target = image + (channel * dx.shape[2] + top + i * stride[0]) * dx.shape[3] + left;
-                if (stride[1] == 1) memcpy(target, row, (size_t)along.count * sizeof(real));
-                else for (int64_t k = 0; k < along.count; k++) target[k * stride[1]] = row[k];
+            for (int64_t channel = 0; channel < channels; channel++) {
+                real *target = image + (channel * dx.shape[2] + top) * dx.shape[3] + left;
+                spread_rows(c.sums + channel * size, width, target, dx.shape[3], down.count, along.count, stride);
             }
         }
     }

@@ -8,12 +8,20 @@
 
 #include "kernel.h"
 
-#if WIDTH == 64 && !defined(__clang__)
+#if REGISTERS == 32 && !defined(__clang__)
 #pragma GCC optimize("live-range-shrinkage") /* fewer moves between registers in the loops of tiles */
 #endif
 
 /* A function that is not inlined, so that its loop over tiles has all registers. */
 #define SEPARATE static __attribute__((noinline))
+
+/* Make what is read at `pointer` depend on `sum`, and keep `factor` until then. Compilers would otherwise load all factors
+ * of a tile first, for which there are not enough registers. */
+#if defined(__x86_64__)
+#define IN_TURN(pointer, sum, factor) __asm__("" : "+r"(pointer) : "v"(sum), "v"(factor))
+#else
+#define IN_TURN(pointer, sum, factor) (void)0
+#endif
 
 INLINE void tile_zeros(vec *t, int rows, int columns)
 {
@@ -62,6 +70,7 @@ INLINE void tile_add_outer_at(vec *t, const real *x, const real *w, const int64_
     {
         vec factor = spread(w[offsets[b]]);
         EACH(a, rows) t[a * columns + b] += at(x + a * LANES) * factor;
+        if (rows > 1 || WIDTH < 64) IN_TURN(w, t[(rows - 1) * columns + b], factor);
     }
 }
 
@@ -135,6 +144,12 @@ INLINE void transpose_vectors(vec *v)
     EXCHANGE(8)
 #endif
 }
+
+/* Elements 0, 2, 4, … and 1, 3, 5, … of two vectors. */
+#define EVEN(l) (2 * (l))
+#define ODD(l) (2 * (l) + 1)
+INLINE vec evens(vec a, vec b) { return __builtin_shufflevector(a, b, LANE_LIST(EVEN)); }
+INLINE vec odds(vec a, vec b) { return __builtin_shufflevector(a, b, LANE_LIST(ODD)); }
 
 /* Lane b of the result is the sum of the lanes of v[b]. The vectors are added in pairs, which halves their number. */
 #define ADD_PAIRS(step)                                                           \

@@ -18,7 +18,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 COMPILERS = ("gcc", "clang", "cc")
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-pthread", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros")
-REALS = {"-float32": "-DSINGLE", "-float64": "-DDOUBLE"}  # each kernel is compiled once per dtype
+REALS = {"-float32": "-DFLOAT", "-float64": "-DDOUBLE"}  # each kernel is compiled once per dtype
 IS_X86 = platform.machine() in ("x86_64", "AMD64")
 # Bits of a vector register → option for the oldest processors that have it.
 WIDTHS = {512: "-march=x86-64-v4", 256: "-march=x86-64-v3", 128: "-march=x86-64-v2"} if IS_X86 else {128: "-O3"}
@@ -68,7 +68,7 @@ def build(bits: int) -> None:
     jobs = {
         folder / f"{source.stem}{name}.o": [*command, *FLAGS, processor, real, "-c", str(source)]
         for source in _files("*.c")
-        for name, real in (REALS if source.parent != FOLDER else {"": "-DSINGLE"}).items()
+        for name, real in (REALS if source.parent != FOLDER else {"": "-DFLOAT"}).items()
     }
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(_compile, jobs, jobs.values()))

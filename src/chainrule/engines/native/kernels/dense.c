@@ -2,6 +2,7 @@
  *
  * Rows of W and x are contiguous. The forward pass therefore sums products of vectors, and the gradients multiply vectors
  * by numbers. Plain loops compute what fills no vector. */
+#include "row_sums.h"
 #include "tiles.h"
 #include "transposing.h"
 
@@ -9,6 +10,7 @@ enum {
     BATCH_ROWS = REGISTERS == 32 ? 10 : 6,   /* rows of W in a tile with two vectors of samples */
     FEW_SAMPLES = REGISTERS == 32 ? 4 : 2,   /* samples, and rows of W, in a tile of products of vectors */
     FEW_ROWS = 6,
+    TALL_DX = 3, BROAD_DX = REGISTERS == 32 ? 8 : 4,
     TALL = REGISTERS == 32 ? 3 : 2,          /* vectors of a row, and samples or rows, in a tile of the gradients */
     BROAD = REGISTERS == 32 ? 8 : 6,
     SINGLE = 8,                              /* rows of W, or vectors of a row, in a tile for a single sample */
@@ -111,12 +113,12 @@ INLINE void rows_times(const real *dy, const real *w, real *dx, int64_t outs, in
 
 SEPARATE void rows_times_tall(const real *dy, const real *w, real *dx, int64_t outs, int64_t ins, int64_t end)
 {
-    rows_times(dy, w, dx, outs, ins, 0, end, 0, ins, TALL, BROAD);
+    rows_times(dy, w, dx, outs, ins, 0, end, 0, ins, TALL_DX, BROAD_DX);
 }
 
 SEPARATE void rows_times_flat(const real *dy, const real *w, real *dx, int64_t outs, int64_t ins, int64_t end)
 {
-    rows_times(dy, w, dx, outs, ins, 0, end, 0, ins, 1, BROAD);
+    rows_times(dy, w, dx, outs, ins, 0, end, 0, ins, 1, BROAD_DX);
 }
 
 /* dx[n] = Wᵀ dy[n]: dy (N, O), w (O, I), dx (N, I); for columns of W from `left` to `right` − 1. */
@@ -127,8 +129,8 @@ KERNEL(dense_dx)
     int64_t count = arrays[2].shape[0], ins = arrays[2].shape[1], outs = arrays[1].shape[0];
     int64_t left = numbers[0].i, right = numbers[1].i < 0 ? ins : numbers[1].i;
     if (left >= right) return DONE;
-    int64_t done = count - count % BROAD;
-    if (ins >= TALL * LANES) {
+    int64_t done = count - count % BROAD_DX;
+    if (ins >= TALL_DX * LANES) {
         rows_times_tall(dy, w, dx, outs, ins, done);
     } else if (ins >= LANES) {
         rows_times_flat(dy, w, dx, outs, ins, done);
@@ -249,13 +251,7 @@ KERNEL(bias_gradient)
     if (numbers[0].i) channels = width;
     int64_t cells = width / max64(channels, 1);
     for (int64_t row = 0; row < count * channels; row++) {
-        const real *values = dy + row * cells;
-        vec sums = {0};
-        real sum = 0;
-        int64_t k = 0;
-        for (; k + LANES <= cells; k += LANES) sums += at(values + k);
-        for (; k < cells; k++) sum += values[k];
-        db[row % channels] += lane_sum(sums) + sum;
+        db[row % channels] += row_sum(dy + row * cells, cells);
     }
     return DONE;
 }

@@ -114,7 +114,8 @@ INLINE real *repeated(const real *values, Channels group, int64_t cells)
 INLINE real normalized(real x, real mean, real scale, real beta, real least, real most)
 {
     real value = (x - mean) * scale + beta;
-    return value <= least ? least : value >= most ? most : value;
+    value = least > value ? least : value; /* NaN stays NaN */
+    return most < value ? most : value;
 }
 
 static void normalize(const real *x, real *y, Rows rows, Channels group, const real *scale, const real *mean, const real *beta,

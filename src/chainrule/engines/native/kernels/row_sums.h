@@ -13,14 +13,6 @@ typedef struct {
     double first, second;
 } Sums;
 
-/* The first `count` lanes of x, and zeros. */
-INLINE vec partial(const real *x, int64_t count)
-{
-    vec v = {0};
-    memcpy(&v, x, (size_t)count * sizeof(real));
-    return v;
-}
-
 /* Σ x[k] for k < count */
 INLINE real row_sum(const real *x, int64_t count)
 {
@@ -28,7 +20,9 @@ INLINE real row_sum(const real *x, int64_t count)
     int64_t k = 0;
     for (; k + CHAINS * LANES <= count; k += CHAINS * LANES) EACH(c, CHAINS) sums[c] += at(x + k + c * LANES);
     for (; k + LANES <= count; k += LANES) sums[0] += at(x + k);
-    return lane_sum((sums[0] + sums[1]) + (sums[2] + sums[3]) + partial(x + k, count - k));
+    real rest = 0;
+    for (; k < count; k++) rest += x[k];
+    return lane_sum((sums[0] + sums[1]) + (sums[2] + sums[3])) + rest;
 }
 
 /* Σ d[k] (x[k] − center) and Σ d[k] for k < count; without d, Σ (x − center)² and Σ (x − center). */
@@ -44,16 +38,19 @@ INLINE Sums part_sums(const real *d, const real *x, int64_t count, real center)
             sums[c] += slope;
         }
     }
-    for (; k < count; k += LANES) {
-        int64_t left = min64(count - k, LANES);
-        vec deviation = left == LANES ? at(x + k) - middle : partial(x + k, left) - middle;
-        if (left < LANES) EACH(lane, LANES) if (lane >= left) deviation[lane] = 0;
-        vec slope = !d ? deviation : left == LANES ? at(d + k) : partial(d + k, left);
+    for (; k + LANES <= count; k += LANES) {
+        vec deviation = at(x + k) - middle, slope = d ? at(d + k) : deviation;
         products[0] += slope * deviation;
         sums[0] += slope;
     }
-    return (Sums){lane_sum((products[0] + products[1]) + (products[2] + products[3])),
-                  lane_sum((sums[0] + sums[1]) + (sums[2] + sums[3]))};
+    real product = 0, sum = 0;
+    for (; k < count; k++) {
+        real deviation = x[k] - center, slope = d ? d[k] : deviation;
+        product += slope * deviation;
+        sum += slope;
+    }
+    return (Sums){lane_sum((products[0] + products[1]) + (products[2] + products[3])) + product,
+                  lane_sum((sums[0] + sums[1]) + (sums[2] + sums[3])) + sum};
 }
 
 /* Σ d (x − center) and Σ d over a row, in float64. */

@@ -47,7 +47,8 @@ INLINE void pool_one(const real *image, int64_t first, int64_t last, int64_t col
 
 INLINE vec combined(vec a, vec b, Mode mode)
 {
-    return mode == SUM ? a + b : larger(a, b);
+    if (mode == SUM) return a + b;
+    return larger(a, b);
 }
 
 /* Pool LANES neighboring windows of `rows` rows, the first of which begins at `row`: their rows first, then columns. */

@@ -1,4 +1,4 @@
-/* Runs kernels: scratch memory of each thread, and the entry from Python. */
+/* Scratch memory of each thread, and the call of a single kernel. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdlib.h>
@@ -6,11 +6,11 @@
 #include <xmmintrin.h>
 #endif
 
-#include "kernels/kernel.h"
+#include "runtime.h"
 
 /* Scratch memory is a stack of blocks per thread. A kernel takes from the top, and the caller sets it back. Blocks that
  * were added to the first one are joined to one of their total size when the stack is empty again. */
-enum { LINE = 64, FIRST_BLOCK = 1 << 16, LARGEST_KEPT = 1 << 22 };
+enum { FIRST_BLOCK = 1 << 16, LARGEST_KEPT = 1 << 22 };
 
 typedef struct Block {
     struct Block *below;
@@ -94,9 +94,6 @@ static void empty(Stack *stack)
     if (total <= LARGEST_KEPT && total) add_block(stack, total);
 }
 
-typedef Status (*Kernel)(const Array *, const Number *);
-
-/* Run one kernel. Its scratch memory is free again afterwards. */
 Status chainrule_call(Kernel kernel, const Array *arrays, const Number *numbers)
 {
     Stack *stack = stack_of_thread();
@@ -106,16 +103,31 @@ Status chainrule_call(Kernel kernel, const Array *arrays, const Number *numbers)
     return status;
 }
 
-/* The same, with denormal numbers flushed to zero: they take a hundred times as long. */
-Status chainrule_call_alone(Kernel kernel, const Array *arrays, const Number *numbers)
+unsigned flush_denormals(void)
 {
 #if defined(__x86_64__)
     unsigned before = _mm_getcsr();
-    _mm_setcsr(before | 0x8040);
+    _mm_setcsr(before | 0x8040); /* denormal results become 0, and denormal operands are 0 */
+    return before;
+#else
+    return 0;
 #endif
-    Status status = chainrule_call(kernel, arrays, numbers);
+}
+
+void restore_denormals(unsigned before)
+{
 #if defined(__x86_64__)
     _mm_setcsr(before);
+#else
+    (void)before;
 #endif
+}
+
+/* Run one kernel for Python. */
+Status chainrule_call_alone(Kernel kernel, const Array *arrays, const Number *numbers)
+{
+    unsigned before = flush_denormals();
+    Status status = chainrule_call(kernel, arrays, numbers);
+    restore_denormals(before);
     return status;
 }

@@ -53,9 +53,18 @@ help:
 	@echo "make notebooks         write the lessons of docs/course as notebooks into build/notebooks (ARGS=\"--site ADDRESS\")"
 	@echo "make clean             delete the environment and everything built"
 
+# A C compiler compiles the kernels: gcc, clang or, if neither is installed, zig from the package index.
+ifeq ($(shell command -v gcc || command -v clang || command -v cc),)
+export CC := $(abspath $(BIN))/python -E -m ziglang cc
+COMPILER := ziglang
+endif
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(if $(COMPILER),$@ -m pip install --quiet $(COMPILER))
+
 # The environment is updated when pyproject.toml changes. The package is installed in editable mode.
-$(VENV)/.installed: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable ".[all]"
 	touch $@
 
@@ -83,8 +92,7 @@ $(VENV)/.fuzz: $(VENV)/.test
 	touch $@
 
 # Everything that .ci/run needs, installed by one call of pip.
-environment: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+environment: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable ".[test,lint,site]"
 	touch $(VENV)/.installed
 	touch $(VENV)/.test

@@ -1,11 +1,13 @@
-"""Build hooks of hatchling: packages of tracked files only, and the README with links that work outside the repository.
+"""Build hooks of hatchling: compiled kernels, tracked files only, and a README with links that work outside.
 
 A package index shows the README without the files around it. The address of the repository is stated once, as
 `Repository` in `[project.urls]`. While there is none, links to files are shown as plain text, and pictures are omitted.
 """
 
 import re
+import runpy
 import subprocess
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +41,37 @@ class ReadmeHook(MetadataHookInterface):
         metadata["readme"] = {"content-type": "text/markdown", "text": text}
 
 
-class TrackedFiles(BuildHookInterface):
-    """Refuses to build a package from a checkout with untracked files among the packaged ones.
-
-    Like hatchling, it ignores what `.gitignore` lists, but not what only this machine's settings of git ignore.
-    """
+class Package(BuildHookInterface):
+    """Compiles the kernels, and refuses to package untracked files."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Raise ValueError if there are untracked files, unless the package is installed in editable mode."""
-        if version == "editable" or not Path(self.root, ".git").exists():
+        """Compile the kernels: for this machine if the package is installed in editable mode, else for all processors.
+
+        Without a C compiler, the package has no kernels, and says so when it is used.
+
+        Errors   ValueError for untracked files among the packaged ones; CalledProcessError if the compiler fails
+        """
+        editable = version == "editable"
+        if not editable:
+            self._refuse_untracked_files()
+        if self.target_name != "wheel":
+            return
+        kernels = runpy.run_path(str(Path(self.root, "src/chainrule/engines/native/build.py")))
+        if not kernels["compiler"]():
+            self.app.display_warning("no C compiler was found: chainrule will run on NumPy")
+            return
+        for bits in [kernels["own_width"]()] if editable else kernels["WIDTHS"]:
+            kernels["build"](bits)
+        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data.update(pure_python=False, tag=f"py3-none-{platform}")
+        build_data["artifacts"].append("src/chainrule/engines/native/*.so")
+
+    def _refuse_untracked_files(self) -> None:
+        """Raise ValueError if there are untracked files among the packaged ones.
+
+        Like hatchling, it ignores what `.gitignore` lists, but not what only this machine's settings of git ignore.
+        """
+        if not Path(self.root, ".git").exists():
             return
         packaged = ["src", "docs"]
         if self.target_name == "sdist":

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines.native.library import address_of, library
+from chainrule.engines.native.library import LIBRARY, address_of
 
 AXES = 6  # of an array; as in kernels/kernel.h
 NO_MEMORY, NOT_FINITE = 1, 3
@@ -99,7 +99,7 @@ def _array(array: "np.ndarray[Any, Any] | None") -> bytes:
 
 @cache
 def _function() -> Any:
-    function = library().chainrule_call_alone
+    function = LIBRARY.chainrule_call_alone
     function.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]
     return function
 

@@ -84,11 +84,15 @@ INLINE vec clamped(vec v, real least, real most)
     v = choose(v < spread(least), spread(least), v);
     return choose(v > spread(most), spread(most), v);
 }
+/* The sum of the lanes: of halves, of their halves, …. */
 INLINE real lane_sum(vec v)
 {
-    real sum = 0;
-    EACH(k, LANES) sum += v[k];
-    return sum;
+    typedef real quarter __attribute__((vector_size(16)));
+    quarter parts[WIDTH / 16];
+    memcpy(parts, &v, WIDTH);
+    for (int step = WIDTH / 32; step; step /= 2) EACH(k, step) parts[k] += parts[k + step];
+    real sum = parts[0][0] + parts[0][16 / sizeof(real) - 1];
+    return sizeof(real) == 4 ? sum + (parts[0][1] + parts[0][2 % (16 / sizeof(real))]) : sum;
 }
 
 INLINE int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }

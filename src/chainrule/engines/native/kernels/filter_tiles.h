@@ -19,6 +19,9 @@ INLINE int64_t samples_per_list(int64_t samples, int64_t outputs)
     return max64(1, min64(samples, ceil_div(MIN_LISTED_OUTPUTS, max64(outputs, 1))));
 }
 
+/* The number of filters in the first panel of `filters` filters, in whole vectors. */
+INLINE int64_t panel_width(int64_t filters) { return filters < TILE_ROWS * LANES ? LANES : TILE_ROWS * LANES; }
+
 /* Weights in panels of vectors of filters, which are packed when tiles are about to read them. */
 typedef struct {
     Rows rows;         /* one row per filter (or, for dx, per channel) */

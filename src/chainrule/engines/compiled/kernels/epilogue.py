@@ -88,12 +88,6 @@ def scales_of(b, scaled, y):
     return b, np.ones(filters, y.dtype)
 
 
-@inlined
-def is_untied(b, scaled, y):
-    """Return whether b has one bias per filter and output position, instead of one per filter."""
-    return b is not None and not scaled and b.size > y.shape[1]
-
-
 def has_tied_bias(arrays: Sequence[Any]) -> bool:
     """Return whether b is None or has one bias per filter and no factors."""
     return arrays[2] is None or len(arrays[2].shape) == 1

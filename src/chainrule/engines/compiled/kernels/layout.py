@@ -19,12 +19,9 @@ from chainrule.engines.compiled.kernels.tiles import (
     load,
     split_pairs,
     store,
-    store_alternate,
     store_part,
     zeros,
 )
-
-CACHE_LINE = 64  # bytes of a cache line
 
 
 class ConvolutionWindow(NamedTuple):
@@ -83,17 +80,6 @@ def correlate_dw_shape(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 
 
 # ---------------------------------------------------------------------- cells and taps
-
-
-@inlined
-def outputs_on_axis(axis, image, w, window):
-    """Return the number of outputs along an axis (0 or 1), as `shapes.output_size` does, but for use in kernels.
-
-    image, w  shapes of the images and of the filters
-    """
-    before, after = window.padding[axis]
-    reach = window.dilation[axis] * (w[2 + axis] - 1) + 1
-    return (image[2 + axis] + before + after - reach) // window.stride[axis] + 1
 
 
 @inlined
@@ -173,80 +159,8 @@ def forward_taps(shape, layout, window):
 
 
 @kernel
-def backward_taps(shape, phase, layout, group_filters, window):
-    """Return the distance of each tap (o, u, v) that a phase of dx uses, and the index of each tap's weight.
-
-    A distance is from an element of dx to the element of padded dy under the tap; `layout` is the layout of dy. An
-    index is relative to the weight of the first filter in a group for the same channel of dx.
-
-    shape          (filters, C, KH, KW)
-    phase          remainders (rows, columns)
-    group_filters  filters in a group
-    """
-    (width, plane), stride, dilation, flip = layout, window.stride, window.dilation, window.flip
-    channels, height, cells = shape[1], shape[2], shape[3]
-    far_i, far_j = dilation[0] * (height - 1) // stride[0], dilation[1] * (cells - 1) // stride[1]
-    taps = height * cells
-    offsets, order = np.empty(group_filters * taps, np.int64), np.empty(group_filters * taps, np.int64)
-    count = 0
-    for u in range(height):
-        for v in range(cells):
-            down, along, t = u * dilation[0], v * dilation[1], u * cells + v
-            if down % stride[0] == phase[0] and along % stride[1] == phase[1]:
-                offsets[count] = (far_i - down // stride[0]) * width + far_j - along // stride[1]
-                order[count] = taps - 1 - t if flip else t
-                count += 1
-    for o in range(1, group_filters):
-        for k in range(count):
-            offsets[o * count + k] = o * plane + offsets[k]
-            order[o * count + k] = o * channels * taps + order[k]
-    return offsets[: group_filters * count], order[: group_filters * count]
-
-
-class PhaseExtent(NamedTuple):
-    """A phase of padded dx along an axis, and the part of dy that it uses.
-
-    first   index in the phase of the first element that is not padding
-    count   number of elements that are not padding
-    before  number of zeros before dy
-    skip    number of elements at the start of dy that are not used, if the padding exceeds that of a full convolution
-    after   number of zeros after dy
-    """
-
-    first: int
-    count: int
-    before: int
-    skip: int
-    after: int
-
-
-@kernel
-def phase_extent(axis, phase, window, w, dy, dx):
-    """Return the `PhaseExtent` of a phase along an axis (0 or 1).
-
-    phase      remainders (rows, columns)
-    w, dy, dx  shapes of the arrays
-    """
-    axis_phase, stride, dilation = phase[axis], window.stride[axis], window.dilation[axis]
-    before, taps, dy_size, dx_size = window.padding[axis][0], w[2 + axis], dy[2 + axis], dx[2 + axis]
-    first = (max(before - axis_phase, 0) + stride - 1) // stride
-    count = (dx_size + before - axis_phase + stride - 1) // stride - first
-    lead = dilation * (taps - 1) // stride - first
-    return PhaseExtent(first, count, max(lead, 0), max(-lead, 0), max(first + count - dy_size, 0))
-
-
-@kernel
-def copy_rows(image, buffer, start, layout):
-    """Copy an image (C, H, W) into the rows of a flat buffer. The elements between the rows are not changed.
-
-    start  offset of the first element in the buffer
-    """
-    copy_row_range(image, buffer, start, layout, (0, image.shape[1]))
-
-
-@kernel
 def copy_row_range(image, buffer, start, layout, row_range):
-    """Copy a range of rows of each channel. They have the same offsets as if `copy_rows` copied all rows."""
+    """Copy a range of rows of each channel. They have the same offsets as if all rows were copied."""
     (width, plane), (first, last) = layout, row_range
     channels, height, cells = image.shape
     count, length = max(last - first, 0), cells
@@ -329,39 +243,3 @@ def lay_out(image, buffer, layout, window, row_range):
                             source_start + k
                         ]
                 target_start, source_start = target_start + width, source_start + down * cells
-
-
-@kernel
-def spread_rows(sums, start, width, image, first, stride):
-    """Copy the sums of a phase to every s-th element of every s-th row of an image (H, W).
-
-    start   offset of the first sum
-    width   number of sums in a row
-    first   (row, column) of the first element in the image
-    stride  s for (rows, columns)
-    """
-    (top, left), (down, along), (height, cells) = first, stride, image.shape
-    flat, count, vector = image.reshape(image.size), (cells - left + along - 1) // along, WIDTH // sums.itemsize
-    for i in range((height - top + down - 1) // down):
-        target_start, source_start = (top + i * down) * cells + left, start + i * width
-        if along == 2:
-            for k in range(0, count, vector):
-                part = add_parts(zeros(sums, 1, 1), sums, source_start + k, 0, count - k)
-                store_alternate(part, flat, target_start + 2 * k, count - k)
-        else:
-            for k in range(count):
-                flat[target_start + k * along] = sums[source_start + k]
-
-
-@kernel
-def output_offsets(offsets, samples, rows, cells, steps):
-    """Set offsets[p] to the offset of the input under the first tap of output p = (n, i, j).
-
-    rows, cells  rows and columns of outputs
-    steps        distances between rows, columns and images in the input
-    """
-    down, along, image = steps
-    for n in range(samples):
-        for i in range(rows):
-            for j in range(cells):
-                offsets[(n * rows + i) * cells + j] = n * image + i * down + j * along

@@ -2,8 +2,8 @@
 
 from chainrule.engines.compiled.compiler import COUNT, inlined
 
-# Tiles as (vectors, vectors for a remainder, filters), as large as the registers of the processor allow; the sizes in this
-# file are also in native/kernels/row_tiles.h and convolution.c.
+# Tiles as (vectors, vectors for a remainder, filters), as large as the registers of the processor allow. The sizes in
+# this file are also in native/kernels/row_tiles.h and convolution.c.
 BASE_TILE, TILE_OF_6, TILE_OF_5 = (
     ((3, 2, 8), (4, 2, 6), (5, 3, 5)) if COUNT == 32 else ((3, 2, 4), (2, 1, 6), (2, 1, 5))
 )

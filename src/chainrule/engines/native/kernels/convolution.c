@@ -77,30 +77,19 @@ INLINE vec maxima_of_2x2(const real *x, int64_t width)
     return larger(evens(a, b), odds(a, b));
 }
 
-/* Write rows of y for filter o from its sums, which have rows of `width` elements. `biases`: one per element of y, or NULL. */
+/* Write rows of y for filter o from its sums, which have rows of `width` elements. `biases`: one per element of y, or NULL.
+ * The last vector of a row goes on in the next row, which is written later. */
 static void write_rows(const real *sums, int64_t width, Epilogue epilogue, int64_t o, const real *biases, real *y,
                        int64_t rows, int64_t columns)
 {
-    real factor = factor_of(epilogue, o), addend = biases ? 0 : addend_of(epilogue, o);
-    if (width == columns && !epilogue.pooled) { /* one long row */
-        columns *= rows;
-        rows = 1;
-    }
-    for (int64_t i = 0; i < rows; i++, y += columns) {
-        const real *row = sums + i * width;
-        if (epilogue.pooled) {
-            for (int64_t j = 0; j < columns; j += LANES) {
-                real maxima[VEC_LANES];
-                put(maxima, maxima_of_2x2(sums + 2 * (i * width + j), width));
-                write_results(maxima, y + j, min64(LANES, columns - j), factor, addend, epilogue.least, epilogue.most);
-            }
-        } else if (biases) {
-            for (int64_t j = 0; j < columns; j++) y[j] = row[j] + biases[i * columns + j];
-            write_results(y, y, columns, factor, addend, epilogue.least, epilogue.most);
-        } else {
-            write_results(row, y, columns, factor, addend, epilogue.least, epilogue.most);
+    vec factor = spread(factor_of(epilogue, o)), addend = spread(biases ? 0 : addend_of(epilogue, o));
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j += LANES) {
+            int64_t p = i * columns + j, count = min64(LANES, rows * columns - p), from = i * width + j;
+            vec v = epilogue.pooled ? maxima_of_2x2(sums + 2 * from, width) : at(sums + from);
+            if (biases) addend = at_part(biases + p, count);
+            put_part(y + p, clamped(v * factor + addend, epilogue.least, epilogue.most), count);
         }
-    }
 }
 
 static int64_t *ascending(int64_t count)

@@ -145,6 +145,20 @@ INLINE void transpose_vectors(vec *v)
 #endif
 }
 
+/* The first `count` lanes at an address, and zeros; and the other direction. */
+INLINE vec at_part(const real *x, int64_t count)
+{
+    if (count >= LANES) return at(x);
+    vec v = {0};
+    for (int64_t k = 0; k < count; k++) v[k] = x[k];
+    return v;
+}
+INLINE void put_part(real *y, vec v, int64_t count)
+{
+    if (count >= LANES) put(y, v);
+    else for (int64_t k = 0; k < count; k++) y[k] = v[k];
+}
+
 /* Elements 0, 2, 4, … and 1, 3, 5, … of two vectors. */
 #define EVEN(l) (2 * (l))
 #define ODD(l) (2 * (l) + 1)

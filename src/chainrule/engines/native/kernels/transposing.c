@@ -31,23 +31,28 @@ void NAME(transpose_matrix)(const real *x, int64_t step, int64_t rows, int64_t c
     }
 }
 
+/* A block has as many columns as a vector. In a matrix with fewer columns it writes too many, which the next matrix
+ * overwrites; a block that would read beyond the last matrix is packed element by element. */
 void NAME(pack_panel)(Rows rows, int64_t first, int64_t width, real *panel)
 {
-    bool in_blocks = first + width <= rows.rows && rows.columns >= LANES;
-    for (int64_t m = 0; m < rows.matrices; m++, panel += rows.columns * width) {
-        const real *matrix = rows.values + m * rows.rows * rows.step;
-        for (int64_t k = 0; k < width; k += in_blocks ? LANES : 1) {
-            const real *row = matrix + min64(first + k, rows.rows - 1) * rows.step;
-            if (in_blocks) {
-                for (int64_t j = 0; j < rows.columns; j += LANES) {
-                    int64_t c = min64(j, rows.columns - LANES);
-                    transpose_block(row + c, rows.step, panel + c * width + k, width);
+    int64_t size = (rows.matrices * rows.rows - 1) * rows.step + rows.columns;
+    for (int64_t m = 0; m < rows.matrices; m++, panel += rows.columns * width)
+        for (int64_t k = 0; k < width; k += LANES) {
+            int64_t offsets[VEC_LANES];
+            EACH(a, VEC_LANES) offsets[a] = (m * rows.rows + min64(first + k + a, rows.rows - 1)) * rows.step;
+            for (int64_t j = 0; j < rows.columns; j += LANES) {
+                int64_t c = max64(min64(j, rows.columns - LANES), 0);
+                if (rows.columns == 1 || offsets[LANES - 1] + c + LANES > size) {
+                    for (; c < rows.columns; c++)
+                        for (int64_t a = 0; a < LANES; a++) panel[c * width + k + a] = rows.values[offsets[a] + c];
+                    break;
                 }
-            } else {
-                for (int64_t c = 0; c < rows.columns; c++) panel[c * width + k] = row[c];
+                vec v[VEC_LANES];
+                EACH(a, VEC_LANES) v[a] = at(rows.values + offsets[a] + c);
+                transpose_vectors(v);
+                EACH(b, VEC_LANES) put(panel + (c + b) * width + k, v[b]);
             }
         }
-    }
 }
 
 void NAME(pack)(Rows rows, real *panels)

@@ -79,16 +79,18 @@ INLINE vec maxima_of_2x2(const real *x, int64_t width)
 
 /* Write rows of y for filter o from its sums, which have rows of `width` elements. `biases`: one per element of y, or NULL.
  * The last vector of a row goes on in the next row, which is written later. */
-static void write_rows(const real *sums, int64_t width, Epilogue epilogue, int64_t o, const real *biases, real *y,
-                       int64_t rows, int64_t columns)
+INLINE void write_rows(const real *sums, int64_t width, Epilogue epilogue, int64_t o, const real *biases, real *y,
+                       int64_t rows, int64_t columns, bool pooled)
 {
     vec factor = spread(factor_of(epilogue, o)), addend = spread(biases ? 0 : addend_of(epilogue, o));
-    for (int64_t i = 0; i < rows; i++)
+    const real *end = y + rows * columns;
+    for (; y < end; y += columns, sums += pooled ? 2 * width : width)
         for (int64_t j = 0; j < columns; j += LANES) {
-            int64_t p = i * columns + j, count = min64(LANES, rows * columns - p), from = i * width + j;
-            vec v = epilogue.pooled ? maxima_of_2x2(sums + 2 * from, width) : at(sums + from);
-            if (biases) addend = at_part(biases + p, count);
-            put_part(y + p, clamped(v * factor + addend, epilogue.least, epilogue.most), count);
+            vec v = pooled ? maxima_of_2x2(sums + 2 * j, width) : at(sums + j);
+            if (biases) addend = at_part(biases + (y - end + rows * columns + j), end - y - j);
+            v = v * factor + addend;
+            if (epilogue.clamps) v = clamped(v, epilogue.least, epilogue.most);
+            put_part(y + j, v, end - y - j);
         }
 }
 
@@ -128,7 +130,9 @@ KERNEL(cross_correlate)
             for (int64_t o = lowest; o < end; o++) {
                 const real *biases = epilogue.untied ? epilogue.addends + o * plane + first * columns : NULL;
                 real *result = (real *)y.at + (n * y.shape[1] + o) * plane + first * columns;
-                write_rows(sums + (o - lowest) * size, layout.width, epilogue, o, biases, result, rows, columns);
+                const real *own = sums + (o - lowest) * size;
+                if (epilogue.pooled) write_rows(own, layout.width, epilogue, o, biases, result, rows, columns, true);
+                else write_rows(own, layout.width, epilogue, o, biases, result, rows, columns, false);
             }
         }
     }

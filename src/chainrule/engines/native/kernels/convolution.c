@@ -176,26 +176,24 @@ static int64_t backward_taps(Array w, const int64_t *phase, Layout layout, int64
     return filters * count;
 }
 
-/* Copy rows of sums to every s-th element of every s-th row of an image, whose rows have `columns` elements. */
-static void spread_rows(const real *sums, int64_t width, real *image, int64_t columns, int64_t rows, int64_t count,
+/* Copy rows of `count` sums to every s-th element of every s-th row of an image, from `y` to `end`, with rows of `columns`
+ * elements. */
+static void spread_rows(const real *sums, int64_t width, real *y, const real *end, int64_t columns, int64_t count,
                         const int64_t *stride)
 {
-    if (stride[0] == 1 && stride[1] == 1 && width == columns && count == columns) { /* one long row */
-        count *= rows;
-        rows = min64(rows, 1);
-    }
-    for (int64_t i = 0; i < rows; i++, sums += width, image += stride[0] * columns) {
+    int64_t along = stride[1];
+    for (; y < end; sums += width, y += stride[0] * columns) {
         int64_t k = 0;
-        if (stride[1] == 1) {
-            for (; k + LANES <= count; k += LANES) put(image + k, at(sums + k));
-        } else if (stride[1] == 2) {
-            for (; k + LANES < count; k += LANES) { /* the elements between these remain */
-                vec v = at(sums + k), *two = (vec *)(image + 2 * k);
+        for (; along < 3 && k + LANES <= count && y + along * (k + LANES) <= end; k += LANES) {
+            vec v = at(sums + k), *two = (vec *)(y + along * k);
+            if (along == 1) {
+                two[0] = v;
+            } else { /* the elements between these remain */
                 two[0] = __builtin_shufflevector(v, two[0], LANE_LIST(LOWER_HALF));
                 two[1] = __builtin_shufflevector(v, two[1], LANE_LIST(UPPER_HALF));
             }
         }
-        for (; k < count; k++) image[k * stride[1]] = sums[k];
+        for (; k < count; k++) y[k * along] = sums[k];
     }
 }
 
@@ -224,10 +222,9 @@ static void correlate_phase(Array dy, Array w, Array dx, const int64_t *phase, W
             c.cells = cells + g * group + skipped;
             correlate(&c, (const real *)w.at + g * filters * channels * all, all, channels);
             real *image = (real *)dx.at + (n * dx.shape[1] + g * channels) * dx.shape[2] * dx.shape[3];
-            for (int64_t channel = 0; channel < channels; channel++) {
-                real *target = image + (channel * dx.shape[2] + top) * dx.shape[3] + left;
-                spread_rows(c.sums + channel * size, width, target, dx.shape[3], down.count, along.count, stride);
-            }
+            for (int64_t channel = 0; channel < channels; channel++, image += dx.shape[2] * dx.shape[3])
+                spread_rows(c.sums + channel * size, width, image + top * dx.shape[3] + left,
+                            image + dx.shape[2] * dx.shape[3], dx.shape[3], along.count, stride);
         }
     }
 }

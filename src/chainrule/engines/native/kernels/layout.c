@@ -26,9 +26,16 @@ int64_t NAME(buffer_size)(int64_t cells, int64_t start, const int64_t *taps, int
 /* Lanes of two vectors, of which the second one begins with the last element of the first one: every second element. */
 #define EVERY_SECOND(l) ((l) < VEC_LANES / 2 ? 2 * (l) : 2 * (l) + 1)
 
+typedef real half __attribute__((vector_size(WIDTH / 2), aligned(sizeof(real)), may_alias));
+
 /* y[k] = x[k step] for k < count; the last vector may overlap the one before it */
 static void copy_every(const real *x, int64_t step, real *y, int64_t count)
 {
+    if (count < LANES && count >= LANES / 2 && step == 1) {
+        *(half *)y = *(const half *)x;
+        *(half *)(y + count - LANES / 2) = *(const half *)(x + count - LANES / 2);
+        return;
+    }
     if (count < LANES || step > 2) {
         for (int64_t k = 0; k < count; k++) y[k] = x[k * step];
         return;

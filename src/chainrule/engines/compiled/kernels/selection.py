@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from chainrule.engines.compiled.kernels import (
     activations,
-    common_windows,
     convolution,
     dense,
     depthwise,
@@ -38,7 +37,6 @@ Array = NDArray[Any]
 # Importing a file of kernels registers them.
 FAMILIES = (
     activations,
-    common_windows,
     convolution,
     dense,
     depthwise,
@@ -59,9 +57,9 @@ FAMILIES = (
 # Operation → kernels for special cases, in the order they are tried; see `KernelEntry.fits`. If none fits, the kernel
 # with the operation's name is used.
 SPECIAL_KERNELS: dict[str, tuple[Any, ...]] = {
-    "max_pool": (common_windows.largest_side_by_side, pooling.largest_cells, common_windows.max_pool_2x2),
-    "average_pool": (common_windows.average_pool_whole, common_windows.average_pool_2x2),
-    "average_pool_dx": (common_windows.average_pool_2x2_dx, common_windows.average_pool_whole_dx),
+    "max_pool": (pooling.largest_cells,),
+    "average_pool": (pooling.average_pool_whole,),
+    "average_pool_dx": (pooling.average_pool_whole_dx,),
     "multiply": (merging.multiply_images,),
     "cross_correlate": (
         depthwise.correlate_few,

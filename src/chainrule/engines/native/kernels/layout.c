@@ -26,8 +26,6 @@ int64_t NAME(buffer_size)(int64_t cells, int64_t start, const int64_t *taps, int
 /* Lanes of two vectors, of which the second one begins with the last element of the first one: every second element. */
 #define EVERY_SECOND(l) ((l) < VEC_LANES / 2 ? 2 * (l) : 2 * (l) + 1)
 
-typedef real half __attribute__((vector_size(WIDTH / 2), aligned(sizeof(real)), may_alias));
-
 /* y[k] = x[k step] for k < count; the last vector may overlap the one before it */
 static void copy_every(const real *x, int64_t step, real *y, int64_t count)
 {

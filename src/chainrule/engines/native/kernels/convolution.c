@@ -88,9 +88,7 @@ INLINE void write_rows(const real *sums, int64_t width, Epilogue epilogue, int64
         for (int64_t j = 0; j < columns; j += LANES) {
             vec v = pooled ? maxima_of_2x2(sums + 2 * j, width) : at(sums + j);
             if (biases) addend = at_part(biases + (y - end + rows * columns + j), end - y - j);
-            v = v * factor + addend;
-            if (epilogue.clamps) v = clamped(v, epilogue.least, epilogue.most);
-            put_part(y + j, v, end - y - j);
+            put_part(y + j, finished(epilogue, v, factor, addend), end - y - j);
         }
 }
 

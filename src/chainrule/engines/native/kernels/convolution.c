@@ -79,16 +79,16 @@ INLINE vec maxima_of_2x2(const real *x, int64_t width)
 
 /* Write rows of y for filter o from its sums, which have rows of `width` elements. `biases`: one per element of y, or NULL.
  * The last vector of a row goes on in the next row, which is written later. */
-static void write_rows(const real *sums, int64_t width, Epilogue epilogue, int64_t o, const real *biases, real *y,
-                       int64_t rows, int64_t columns)
+INLINE void write_rows(const real *sums, int64_t width, Epilogue epilogue, int64_t o, const real *biases, real *y,
+                       int64_t rows, int64_t columns, bool pooled)
 {
     vec factor = spread(factor_of(epilogue, o)), addend = spread(biases ? 0 : addend_of(epilogue, o));
-    for (int64_t i = 0; i < rows; i++)
+    const real *end = y + rows * columns;
+    for (; y < end; y += columns, sums += pooled ? 2 * width : width)
         for (int64_t j = 0; j < columns; j += LANES) {
-            int64_t p = i * columns + j, count = min64(LANES, rows * columns - p), from = i * width + j;
-            vec v = epilogue.pooled ? maxima_of_2x2(sums + 2 * from, width) : at(sums + from);
-            if (biases) addend = at_part(biases + p, count);
-            put_part(y + p, clamped(v * factor + addend, epilogue.least, epilogue.most), count);
+            vec v = pooled ? maxima_of_2x2(sums + 2 * j, width) : at(sums + j);
+            if (biases) addend = at_part(biases + (y - end + rows * columns + j), end - y - j);
+            put_part(y + j, finished(epilogue, v, factor, addend), end - y - j);
         }
 }
 
@@ -128,7 +128,9 @@ KERNEL(cross_correlate)
             for (int64_t o = lowest; o < end; o++) {
                 const real *biases = epilogue.untied ? epilogue.addends + o * plane + first * columns : NULL;
                 real *result = (real *)y.at + (n * y.shape[1] + o) * plane + first * columns;
-                write_rows(sums + (o - lowest) * size, layout.width, epilogue, o, biases, result, rows, columns);
+                const real *own = sums + (o - lowest) * size;
+                if (epilogue.pooled) write_rows(own, layout.width, epilogue, o, biases, result, rows, columns, true);
+                else write_rows(own, layout.width, epilogue, o, biases, result, rows, columns, false);
             }
         }
     }
@@ -172,26 +174,24 @@ static int64_t backward_taps(Array w, const int64_t *phase, Layout layout, int64
     return filters * count;
 }
 
-/* Copy rows of sums to every s-th element of every s-th row of an image, whose rows have `columns` elements. */
-static void spread_rows(const real *sums, int64_t width, real *image, int64_t columns, int64_t rows, int64_t count,
+/* Copy rows of `count` sums to every s-th element of every s-th row of an image, from `y` to `end`, with rows of `columns`
+ * elements. */
+static void spread_rows(const real *sums, int64_t width, real *y, const real *end, int64_t columns, int64_t count,
                         const int64_t *stride)
 {
-    if (stride[0] == 1 && stride[1] == 1 && width == columns && count == columns) { /* one long row */
-        count *= rows;
-        rows = min64(rows, 1);
-    }
-    for (int64_t i = 0; i < rows; i++, sums += width, image += stride[0] * columns) {
+    int64_t along = stride[1];
+    for (; y < end; sums += width, y += stride[0] * columns) {
         int64_t k = 0;
-        if (stride[1] == 1) {
-            for (; k + LANES <= count; k += LANES) put(image + k, at(sums + k));
-        } else if (stride[1] == 2) {
-            for (; k + LANES < count; k += LANES) { /* the elements between these remain */
-                vec v = at(sums + k), *two = (vec *)(image + 2 * k);
+        for (; along < 3 && k + LANES <= count && y + along * (k + LANES) <= end; k += LANES) {
+            vec v = at(sums + k), *two = (vec *)(y + along * k);
+            if (along == 1) {
+                two[0] = v;
+            } else { /* the elements between these remain */
                 two[0] = __builtin_shufflevector(v, two[0], LANE_LIST(LOWER_HALF));
                 two[1] = __builtin_shufflevector(v, two[1], LANE_LIST(UPPER_HALF));
             }
         }
-        for (; k < count; k++) image[k * stride[1]] = sums[k];
+        for (; k < count; k++) y[k * along] = sums[k];
     }
 }
 
@@ -220,10 +220,9 @@ static void correlate_phase(Array dy, Array w, Array dx, const int64_t *phase, W
             c.cells = cells + g * group + skipped;
             correlate(&c, (const real *)w.at + g * filters * channels * all, all, channels);
             real *image = (real *)dx.at + (n * dx.shape[1] + g * channels) * dx.shape[2] * dx.shape[3];
-            for (int64_t channel = 0; channel < channels; channel++) {
-                real *target = image + (channel * dx.shape[2] + top) * dx.shape[3] + left;
-                spread_rows(c.sums + channel * size, width, target, dx.shape[3], down.count, along.count, stride);
-            }
+            for (int64_t channel = 0; channel < channels; channel++, image += dx.shape[2] * dx.shape[3])
+                spread_rows(c.sums + channel * size, width, image + top * dx.shape[3] + left,
+                            image + dx.shape[2] * dx.shape[3], dx.shape[3], along.count, stride);
         }
     }
 }

@@ -29,6 +29,11 @@ int64_t NAME(buffer_size)(int64_t cells, int64_t start, const int64_t *taps, int
 /* y[k] = x[k step] for k < count; the last vector may overlap the one before it */
 static void copy_every(const real *x, int64_t step, real *y, int64_t count)
 {
+    if (count < LANES && count >= LANES / 2 && step == 1) {
+        *(half *)y = *(const half *)x;
+        *(half *)(y + count - LANES / 2) = *(const half *)(x + count - LANES / 2);
+        return;
+    }
     if (count < LANES || step > 2) {
         for (int64_t k = 0; k < count; k++) y[k] = x[k * step];
         return;

@@ -21,9 +21,9 @@ typedef struct {
     int64_t step, sample; /* distances between neighboring elements and between images */
 } Grid;
 
-/* The pairs of each tap, `spacing` places apart: offsets of cells and of outputs. */
+/* The pairs of each tap, `spacing` places apart: offsets of what is read and of the sums that increase. */
 typedef struct {
-    int64_t *cells, *outputs, *counts, spacing;
+    int64_t *from, *to, *counts, spacing;
 } Pairs;
 
 /* Lists of at most `most` pairs per tap, and of one more tile. */
@@ -63,106 +63,98 @@ static int64_t channels_packed(int64_t channels, int64_t taps, int64_t rows)
     return ceil_div(channels, ceil_div(channels * taps * rows, TILE_ROWS * PACKED_WEIGHTS));
 }
 
-/* sums[to[p] + o] += Σ_k panel[k step + o] · values[from[p] + k] for `count` pairs p and the lanes o of a tile */
-INLINE void add_tiles(const real *panel, int64_t step, int64_t channels, const real *values, const int64_t *from,
-                      const int64_t *to, int64_t count, real *sums, int rows)
+/* The products under a tap for a panel of results, and the sums to which they are added. */
+typedef struct {
+    const real *panel; /* the weight of channel k and result o is panel[k step + o] */
+    int64_t step, channels;
+    const real *values;
+    const int64_t *from, *to;
+    int64_t count; /* of pairs */
+    real *sums;
+} Tap;
+
+/* sums[to[p] + o] += Σ_k panel[k step + o] · values[from[p] + k] for the pairs p */
+INLINE void add_tiles(const Tap *tap, int rows)
 {
-    for (int64_t p = 0; p < count; p += TILE_COLUMNS) {
+    for (int64_t p = 0; p < tap->count; p += TILE_COLUMNS) {
         vec t[TILE_ROWS * TILE_COLUMNS];
-        tile_load_at(t, sums, to + p, rows, TILE_COLUMNS);
-        for (int64_t k = 0; k < channels; k++)
-            tile_add_outer_at(t, panel + k * step, values + k, from + p, rows, TILE_COLUMNS);
-        tile_store_at(t, sums, to + p, rows, TILE_COLUMNS);
+        const real *panel = tap->panel;
+        tile_load_at(t, tap->sums, tap->to + p, rows, TILE_COLUMNS);
+        for (int64_t k = 0; k < tap->channels; k++, panel += tap->step)
+            tile_add_outer_at(t, panel, tap->values + k, tap->from + p, rows, TILE_COLUMNS);
+        tile_store_at(t, tap->sums, tap->to + p, rows, TILE_COLUMNS);
     }
 }
 
-SEPARATE void add_pairs(const real *panel, int64_t step, int64_t channels, const real *values, const int64_t *from,
-                        const int64_t *to, int64_t count, real *sums, int rows)
-{
-    if (rows == 1) add_tiles(panel, step, channels, values, from, to, count, sums, 1);
-    else add_tiles(panel, step, channels, values, from, to, count, sums, TILE_ROWS);
-}
+SEPARATE void add_to_one(const Tap *tap) { add_tiles(tap, 1); }
+SEPARATE void add_to_two(const Tap *tap) { add_tiles(tap, TILE_ROWS); }
 
-/* What the sums over taps read and write: `from` and `to` are the lists of `pairs` in one order or the other. */
-typedef struct {
-    Weights weights;
-    bool matrices; /* whether the channels that are summed are the matrices of `weights` (dx) */
-    const real *values;
-    const int64_t *from, *to;
-    Pairs pairs;
-    int64_t taps, channels;
-    real *sums;
-} Products;
-
-/* Add all taps to the sums, `width` results per cell. */
-static void add_sums(const Products *products, bool fresh, int64_t width)
+/* Add all taps to the sums, `width` results per cell. For dx, the channels that are summed are the matrices of weights. */
+static void add_taps(Weights weights, bool fresh, Pairs pairs, int64_t taps, const real *values, int64_t channels,
+                     real *sums, int64_t width)
 {
-    Weights weights = products->weights;
-    int64_t taps = products->taps, channels = products->channels;
-    int rows = TILE_ROWS;
-    for (int64_t o = 0; o < width; o += rows * LANES) {
-        if (width - o < TILE_ROWS * LANES) rows = 1;
-        int64_t tile = rows * LANES, strip = weights.packed ? channels : channels_packed(channels, taps, rows);
-        int64_t tap_step = weights.packed ? channels * tile : tile, step = weights.packed ? tile : taps * tile;
+    for (int64_t o = 0, tile; o < width; o += tile) {
+        tile = panel_width(width - o);
+        int64_t strip = weights.packed ? channels : channels_packed(channels, taps, tile / LANES);
         for (int64_t first = 0; first < channels; first += strip) {
-            int64_t count = min64(strip, channels - first);
+            int64_t count = min64(strip, channels - first), tap_step = weights.packed ? channels * tile : tile;
             real *panel = weights.panels + (weights.keeps_all ? (o * channels + first * tile) * taps : 0);
             Rows part = weights.rows; /* of these channels */
-            part.values += first * (products->matrices ? part.rows * part.step : taps);
-            if (products->matrices) part.matrices = count;
+            part.values += first * (part.columns == taps ? part.rows : 1) * taps;
+            if (part.columns == taps) part.matrices = count;
             else part.columns = count * taps;
             if (fresh || !weights.keeps_all) NAME(pack_panel)(part, o, tile, panel);
-            for (int64_t tap = 0; tap < taps; tap++) {
-                int64_t p = tap * products->pairs.spacing;
-                add_pairs(panel + tap * tap_step, step, count, products->values + first, products->from + p,
-                          products->to + p, products->pairs.counts[tap], products->sums + o, rows);
+            for (int64_t t = 0; t < taps; t++) {
+                Tap tap = {panel + t * tap_step, weights.packed ? tile : taps * tile, count, values + first,
+                           pairs.from + t * pairs.spacing, pairs.to + t * pairs.spacing, pairs.counts[t], sums + o};
+                if (tile == LANES) add_to_one(&tap);
+                else add_to_two(&tap);
             }
         }
     }
 }
 
-/* Compute result[o, q] = Σ_t Σ_k w[o, k, t] · source[k, p] over the pairs (p, q) of each tap t: q is an output and p a cell, or
- * the other way round if `backward`.
+/* result[n, o, q] = Σ_t Σ_k w[o, k, t] · source[n, k, p] over the pairs (p, q) of each tap t: p is a cell and q an output
+ * or, if `backward`, the other way round. Several samples are computed together, so that their pairs fill tiles.
  *
- * source        images (N, channels, …) whose channels are made contiguous, and the rows of them that are read
- * filters, outs the weights as rows to pack, and the number of results per cell
- * result        of the first sample; `sample` and `plane`: distances between samples and between channels
- * rows          of the results */
-static void correlate_by_taps(Array source, Range read, Array w, Rows filters, bool packed, Window window, bool backward,
-                              real *result, int64_t sample, int64_t plane, Range rows, int64_t width_of_rows)
+ * values  the `read` rows of the source, with contiguous channels
+ * sums    the results of a chunk, with contiguous filters, and one that is never read */
+static void correlate_by_taps(Array source, Range read, Array w, bool packed, Window window, Array result, Chunk chunk,
+                              bool backward)
 {
-    int64_t samples = source.shape[0], channels = source.shape[1], taps = w.shape[2] * w.shape[3], outs = filters.rows;
-    int64_t in = source.shape[2] * source.shape[3], cells = (rows.last - rows.first) * width_of_rows;
-    int64_t block = samples_per_list(samples, backward ? in : cells), width = round_up(outs, LANES);
-    int64_t step = conflict_free(channels), unused = block * cells * width;
+    int64_t samples = source.shape[0], channels = source.shape[1], taps = w.shape[2] * w.shape[3];
+    int64_t lowest = chunk.filters[0], outs = chunk.filters[1] - lowest, width = round_up(outs, LANES);
+    int64_t in = source.shape[2] * source.shape[3], plane = result.shape[2] * result.shape[3];
+    int64_t cells = (chunk.rows[1] - chunk.rows[0]) * result.shape[3], outputs = backward ? in : cells;
+    int64_t block = samples_per_list(samples, outputs), step = conflict_free(channels), unused = block * cells * width;
+    if (cells <= 0 || outs <= 0) return;
     real *values = reals(block * in * step), *sums = reals(unused + width);
-    Pairs pairs = new_pairs(taps, block * (backward ? in : cells));
-    Grid sources = {{0, source.shape[2]}, source.shape[3], step, in * step};
-    Grid results = {rows, width_of_rows, width, cells * width};
+    real *target = (real *)result.at + lowest * plane + chunk.rows[0] * result.shape[3];
+    const real *images = source.at, *weight = w.at;
+    Rows filters = {weight + lowest * channels * taps, 1, outs, channels * taps, channels * taps};
+    if (backward) filters = (Rows){weight, channels, outs, taps, taps};
     Weights weights = weights_of(filters, samples > block, channels_packed(channels, taps, TILE_ROWS) * taps, packed);
-    Products products = {weights, backward, values, backward ? pairs.outputs : pairs.cells,
-                         backward ? pairs.cells : pairs.outputs, pairs, taps, channels, sums};
+    Pairs pairs = new_pairs(taps, block * outputs);
+    Grid sources = {{0, source.shape[2]}, source.shape[3], step, in * step};
+    Grid results = {{chunk.rows[0], chunk.rows[1]}, result.shape[3], width, cells * width};
     int64_t begin = read.first * source.shape[3], length = (read.last - read.first) * source.shape[3];
     for (int64_t start = 0; start < samples; start += block) {
         int64_t count = min64(block, samples - start);
         for (int64_t n = 0; n < count; n++)
-            NAME(transpose_matrix)((const real *)source.at + (start + n) * channels * in + begin, in, channels, length,
+            NAME(transpose_matrix)(images + (start + n) * channels * in + begin, in, channels, length,
                                    values + (n * in + begin) * step, step);
         memset(sums, 0, (size_t)(count * cells * width) * sizeof(real));
-        for (int64_t tap = 0; tap < taps; tap++) {
-            int64_t begin = tap * pairs.spacing;
-            pairs.counts[tap] = list_pairs(tap, w, window, count, backward ? results : sources,
-                                           backward ? sources : results, pairs.cells + begin, pairs.outputs + begin);
-            int64_t end = begin + pairs.counts[tap];
-            EACH(k, TILE_COLUMNS) /* the rest of the last tile adds to a sum that is never read */
-            {
-                (backward ? pairs.outputs : pairs.cells)[end + k] = 0;
-                (backward ? pairs.cells : pairs.outputs)[end + k] = unused;
-            }
+        for (int64_t t = 0; t < taps; t++) {
+            int64_t *from = pairs.from + t * pairs.spacing, *to = pairs.to + t * pairs.spacing, number;
+            if (backward) number = list_pairs(t, w, window, count, results, sources, to, from);
+            else number = list_pairs(t, w, window, count, sources, results, from, to);
+            pairs.counts[t] = number;
+            EACH(k, TILE_COLUMNS) from[number + k] = 0;
+            EACH(k, TILE_COLUMNS) to[number + k] = unused;
         }
-        add_sums(&products, start == 0 && !packed, width);
-        for (int64_t n = 0; n < count; n++)
-            NAME(transpose_matrix)(sums + n * cells * width, width, cells, outs, result + (start + n) * sample, plane);
+        add_taps(weights, start == 0 && !packed, pairs, taps, values, channels, sums, width);
+        for (int64_t n = 0; n < count; n++, target += result.shape[1] * plane)
+            NAME(transpose_matrix)(sums + n * cells * width, width, cells, outs, target, plane);
     }
 }
 
@@ -194,25 +186,17 @@ KERNEL(correlate_taps)
     Window window = window_of(numbers);
     Epilogue epilogue = epilogue_of(numbers, arrays[2], y.shape[1]);
     Chunk chunk = chunk_of(numbers, y.shape[2], y.shape[1]);
-    Range rows = {chunk.rows[0], chunk.rows[1]};
-    int64_t lowest = chunk.filters[0], outs = chunk.filters[1] - lowest, all = size_from(w, 1);
-    int64_t plane = y.shape[2] * y.shape[3], begin = rows.first * y.shape[3], cells = (rows.last - rows.first) * y.shape[3];
-    Rows filters = {(const real *)w.at + lowest * all, 1, outs, all, all};
-    real *result = (real *)y.at + lowest * plane + begin;
-    if (cells <= 0 || outs <= 0) return DONE;
-    correlate_by_taps(x, input_rows(x, w, window, rows.first, rows.last), w, filters, numbers[PACKED].i, window, false,
-                      result, y.shape[1] * plane, plane, rows, y.shape[3]);
+    Range read = input_rows(x, w, window, chunk.rows[0], chunk.rows[1]);
+    correlate_by_taps(x, read, w, numbers[PACKED].i, window, y, chunk, false);
     if (!epilogue.addends && !epilogue.clamps) return DONE;
-    for (int64_t n = 0; n < y.shape[0]; n++, result += y.shape[1] * plane)
-        for (int64_t o = 0; o < outs; o++) {
-            real *row = result + o * plane;
-            if (epilogue.untied) {
-                const real *biases = epilogue.addends + (lowest + o) * plane + begin;
-                for (int64_t k = 0; k < cells; k++) row[k] += biases[k];
-                write_results(row, row, cells, 1, 0, epilogue.least, epilogue.most);
-            } else {
-                write_results(row, row, cells, factor_of(epilogue, lowest + o), addend_of(epilogue, lowest + o),
-                              epilogue.least, epilogue.most);
+    int64_t plane = y.shape[2] * y.shape[3], begin = chunk.rows[0] * y.shape[3], end = chunk.rows[1] * y.shape[3];
+    for (int64_t n = 0; n < y.shape[0]; n++)
+        for (int64_t o = chunk.filters[0]; o < chunk.filters[1]; o++) {
+            vec factor = spread(factor_of(epilogue, o)), addend = spread(addend_of(epilogue, o));
+            real *row = (real *)y.at + (n * y.shape[1] + o) * plane;
+            for (int64_t k = begin; k < end; k += LANES) {
+                if (epilogue.untied) addend = at_part(epilogue.addends + o * plane + k, end - k);
+                put_part(row + k, finished(epilogue, at_part(row + k, end - k), factor, addend), end - k);
             }
         }
     return DONE;
@@ -222,43 +206,39 @@ KERNEL(correlate_taps)
  * dy (N, C_out, H', W'), w (C_out, C, KH, KW) → dx (N, C, H, W) */
 KERNEL(correlate_taps_dx)
 {
-    Array dy = arrays[0], w = arrays[1], dx = arrays[2];
-    int64_t taps = w.shape[2] * w.shape[3], plane = dx.shape[2] * dx.shape[3];
-    Rows channels = {w.at, w.shape[0], w.shape[1], taps, taps};
-    correlate_by_taps(dy, (Range){0, dy.shape[2]}, w, channels, false, window_of(numbers), true, dx.at,
-                      dx.shape[1] * plane, plane, (Range){0, dx.shape[2]}, dx.shape[3]);
+    Array dy = arrays[0], dx = arrays[2];
+    Chunk all = {{0, dx.shape[2]}, {0, dx.shape[1]}};
+    correlate_by_taps(dy, (Range){0, dy.shape[2]}, arrays[1], false, window_of(numbers), dx, all, true);
     return DONE;
 }
 
-/* What a kernel gradient reads: a panel of dy with one column per output, x, the offsets of its channels, and the pairs. */
+/* The factors of the products of a tap, from its first pair on, and the sums of a panel of filters. */
 typedef struct {
-    const real *panel, *values;
-    const int64_t *planes;
-    int64_t channels;
-    Pairs pairs;
+    const real *panel, *values; /* dy with one column per output; x */
+    const int64_t *planes;      /* offset of each channel of x */
+    const int64_t *cells, *outputs;
+    int64_t channels, count; /* of pairs */
+    real *sums;
+    int64_t step; /* distance between channels */
 } Factors;
 
-/* sums[c step + o] += Σ_p dy[outputs[p], o] · values[planes[c] + cells[p]] for the pairs `first` to `last` − 1 of a tap and the
- * filters o of a panel. `fresh`: the sums are uninitialized. */
-INLINE void add_gradient_tiles(const Factors *factors, int64_t first, int64_t last, real *sums, int64_t step, bool fresh, int rows)
+/* sums[c step + o] += Σ_p panel[outputs[p], o] · values[planes[c] + cells[p]]; `fresh`: the sums are uninitialized */
+INLINE void add_gradient_tiles(const Factors *factors, bool fresh, int rows)
 {
-    const int64_t *cells = factors->pairs.cells, *outputs = factors->pairs.outputs;
     for (int64_t c = 0; c < factors->channels; c += TILE_COLUMNS) {
         vec t[TILE_ROWS * TILE_COLUMNS];
+        real *sums = factors->sums + c * factors->step;
         if (fresh) tile_zeros(t, rows, TILE_COLUMNS);
-        else tile_load(t, sums + c * step, step, rows, TILE_COLUMNS);
-        for (int64_t p = first; p < last; p++)
-            tile_add_outer_at(t, factors->panel + outputs[p] * rows * LANES, factors->values + cells[p],
-                              factors->planes + c, rows, TILE_COLUMNS);
-        tile_store(t, sums + c * step, step, rows, TILE_COLUMNS);
+        else tile_load(t, sums, factors->step, rows, TILE_COLUMNS);
+        for (int64_t p = 0; p < factors->count; p++)
+            tile_add_outer_at(t, factors->panel + factors->outputs[p] * rows * LANES,
+                              factors->values + factors->cells[p], factors->planes + c, rows, TILE_COLUMNS);
+        tile_store(t, sums, factors->step, rows, TILE_COLUMNS);
     }
 }
 
-SEPARATE void add_gradient(const Factors *factors, int64_t first, int64_t last, real *sums, int64_t step, bool fresh, int rows)
-{
-    if (rows == 1) add_gradient_tiles(factors, first, last, sums, step, fresh, 1);
-    else add_gradient_tiles(factors, first, last, sums, step, fresh, TILE_ROWS);
-}
+SEPARATE void add_gradient_of_one(const Factors *factors, bool fresh) { add_gradient_tiles(factors, fresh, 1); }
+SEPARATE void add_gradient_of_two(const Factors *factors, bool fresh) { add_gradient_tiles(factors, fresh, TILE_ROWS); }
 
 /* dw[o,c,u,v] += Σ_n Σ_(p,q) x[n,c,p] · dy[n,o,q] over the pairs (p, q) of tap (u, v)
  * x (N, C, H, W), dy (N, C_out, H', W') → dw (C_out, C, KH, KW) */
@@ -267,29 +247,34 @@ KERNEL(correlate_taps_dw)
     Array x = arrays[0], dy = arrays[1], dw = arrays[2];
     int64_t samples = x.shape[0], channels = x.shape[1], outs = dy.shape[1], taps = dw.shape[2] * dw.shape[3];
     int64_t plane = x.shape[2] * x.shape[3], cells = dy.shape[2] * dy.shape[3], width = round_up(outs, LANES);
-    int64_t block = samples_per_list(samples, cells);
+    int64_t block = samples_per_list(samples, cells), *planes = integers(channels + TILE_COLUMNS);
     if (samples == 0) return DONE;
+    for (int64_t c = 0; c < channels + TILE_COLUMNS; c++) planes[c] = min64(c, channels - 1) * plane;
     real *panels = reals(width * block * cells + TILE_ROWS * LANES * LANES);
     real *sums = reals((channels + TILE_COLUMNS) * taps * width);
-    int64_t *planes = integers(channels + TILE_COLUMNS);
-    for (int64_t c = 0; c < channels + TILE_COLUMNS; c++) planes[c] = min64(c, channels - 1) * plane;
     Pairs pairs = new_pairs(1, block * cells);
-    Factors factors = {.planes = planes, .channels = channels, .pairs = pairs};
-    Window window = window_of(numbers);
-    Grid image = {{0, x.shape[2]}, x.shape[3], 1, channels * plane}, outputs = {{0, dy.shape[2]}, dy.shape[3], 1, cells};
+    Grid image = {{0, x.shape[2]}, x.shape[3], 1, channels * plane};
+    Grid outputs = {{0, dy.shape[2]}, dy.shape[3], 1, cells};
+    Factors factors = {.planes = planes, .channels = channels, .step = taps * width};
     for (int64_t start = 0; start < samples; start += block) {
         int64_t count = min64(block, samples - start);
         factors.values = (const real *)x.at + start * channels * plane;
         NAME(pack)((Rows){(const real *)dy.at + start * outs * cells, count, outs, cells, cells}, panels);
-        for (int64_t tap = 0; tap < taps; tap++) {
-            *pairs.counts = list_pairs(tap, dw, window, count, image, outputs, pairs.cells, pairs.outputs);
-            for (int64_t o = 0, rows = TILE_ROWS; o < width; o += rows * LANES) {
-                if (width - o < TILE_ROWS * LANES) rows = 1;
-                int64_t strip = TILE_ROWS * STRIP / rows;
+        for (int64_t t = 0; t < taps; t++) {
+            int64_t number = list_pairs(t, dw, window_of(numbers), count, image, outputs, pairs.from, pairs.to);
+            for (int64_t o = 0, tile; o < width; o += tile) {
+                tile = panel_width(width - o);
+                int64_t strip = tile == LANES ? TILE_ROWS * STRIP : STRIP;
                 factors.panel = panels + o * count * cells;
-                for (int64_t first = 0; first < max64(*pairs.counts, 1); first += strip)
-                    add_gradient(&factors, first, min64(first + strip, *pairs.counts), sums + tap * width + o, taps * width,
-                                 start == 0 && first == 0, rows);
+                factors.sums = sums + t * width + o;
+                for (int64_t first = 0; first < max64(number, 1); first += strip) {
+                    bool fresh = start == 0 && first == 0;
+                    factors.cells = pairs.from + first;
+                    factors.outputs = pairs.to + first;
+                    factors.count = min64(strip, number - first);
+                    if (tile == LANES) add_gradient_of_one(&factors, fresh);
+                    else add_gradient_of_two(&factors, fresh);
+                }
             }
         }
     }

@@ -115,7 +115,7 @@ INLINE void tile_clamp(vec *t, real least, real most, int rows, int columns)
 #endif
 #define VEC_LANES (WIDTH / (int)sizeof(real))
 #define LOW(l, step) ((l) & (step) ? VEC_LANES + (l) - (step) : (l))
-#define HIGH(l, step) ((l) & (step) ? VEC_LANES + (l) : (l) + (step))
+#define HIGH(l, step) ((l) & (step) ? VEC_LANES + (l) : ((l) + (step)) % (2 * VEC_LANES))
 #define LOW_1(l) LOW(l, 1)
 #define LOW_2(l) LOW(l, 2)
 #define LOW_4(l) LOW(l, 4)
@@ -124,25 +124,37 @@ INLINE void tile_clamp(vec *t, real least, real most, int rows, int columns)
 #define HIGH_2(l) HIGH(l, 2)
 #define HIGH_4(l) HIGH(l, 4)
 #define HIGH_8(l) HIGH(l, 8)
+
+/* Half a vector, at any address. */
+typedef real half __attribute__((vector_size(WIDTH / 2), aligned(sizeof(real)), may_alias));
+#define SAME(l) (l)
+INLINE vec two_halves(const real *low, const real *high)
+{
+    return __builtin_shufflevector(*(const half *)low, *(const half *)high, LANE_LIST(SAME));
+}
+
+/* y[b along + a] = x[rows[a] + b] for a, b < LANES: a square block is transposed in registers, in stages that exchange halves,
+ * single elements, pairs, …: v[a][b] and v[b][a]. Halves are exchanged when they are loaded. */
 #define EXCHANGE(step)                                                            \
-    EACH(i, VEC_LANES) if (!(i & step))                                           \
+    EACH(i, VEC_LANES) if (step < VEC_LANES / 2 && !(i & step))                   \
     {                                                                             \
         vec a = v[i], b = v[i | step];                                            \
         v[i] = __builtin_shufflevector(a, b, LANE_LIST(LOW_##step));              \
         v[i | step] = __builtin_shufflevector(a, b, LANE_LIST(HIGH_##step));      \
     }
-INLINE void transpose_vectors(vec *v)
+INLINE void transpose_rows(const real *x, const int64_t *rows, real *y, int64_t along)
 {
+    vec v[VEC_LANES];
+    EACH(a, VEC_LANES / 2)
+    {
+        const real *low = x + rows[a], *high = x + rows[a + VEC_LANES / 2];
+        v[a] = two_halves(low, high);
+        v[a + VEC_LANES / 2] = two_halves(low + VEC_LANES / 2, high + VEC_LANES / 2);
+    }
     EXCHANGE(1)
-#if WIDTH / 4 >= 4 && !(defined(DOUBLE) && WIDTH == 16)
     EXCHANGE(2)
-#endif
-#if (WIDTH == 64) || (WIDTH == 32 && !defined(DOUBLE))
     EXCHANGE(4)
-#endif
-#if WIDTH == 64 && !defined(DOUBLE)
-    EXCHANGE(8)
-#endif
+    EACH(b, VEC_LANES) put(y + b * along, v[b]);
 }
 
 /* The first `count` lanes at an address, and zeros; and the other direction. */
@@ -167,31 +179,24 @@ INLINE vec odds(vec a, vec b) { return __builtin_shufflevector(a, b, LANE_LIST(O
 
 /* Lane b of the result is the sum of the lanes of v[b]. The vectors are added in pairs, which halves their number. */
 #define ADD_PAIRS(step)                                                           \
-    EACH(i, VEC_LANES) if (!(i & (2 * step - 1))) v[i] =                          \
+    EACH(i, VEC_LANES) if (step < VEC_LANES && !(i & (2 * step - 1))) v[i] =      \
         __builtin_shufflevector(v[i], v[i | step], LANE_LIST(LOW_##step)) +       \
         __builtin_shufflevector(v[i], v[i | step], LANE_LIST(HIGH_##step));
 INLINE vec lane_sums(vec *v)
 {
     ADD_PAIRS(1)
-#if WIDTH / 4 >= 4 && !(defined(DOUBLE) && WIDTH == 16)
     ADD_PAIRS(2)
-#endif
-#if (WIDTH == 64) || (WIDTH == 32 && !defined(DOUBLE))
     ADD_PAIRS(4)
-#endif
-#if WIDTH == 64 && !defined(DOUBLE)
     ADD_PAIRS(8)
-#endif
     return v[0];
 }
 
 /* y[b along + a] = x[a step + b] for a, b < LANES */
 INLINE void transpose_block(const real *x, int64_t step, real *y, int64_t along)
 {
-    vec v[VEC_LANES];
-    EACH(a, VEC_LANES) v[a] = at(x + a * step);
-    transpose_vectors(v);
-    EACH(b, VEC_LANES) put(y + b * along, v[b]);
+    int64_t rows[VEC_LANES];
+    EACH(a, VEC_LANES) rows[a] = a * step;
+    transpose_rows(x, rows, y, along);
 }
 
 /* y[b along + a] = x[a step + b] for a < rows, b < columns; defined in transposing.c */

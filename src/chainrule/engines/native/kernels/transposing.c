@@ -35,24 +35,20 @@ void NAME(transpose_matrix)(const real *x, int64_t step, int64_t rows, int64_t c
  * overwrites; a block that would read beyond the last matrix is packed element by element. */
 void NAME(pack_panel)(Rows rows, int64_t first, int64_t width, real *panel)
 {
-    int64_t size = (rows.matrices * rows.rows - 1) * rows.step + rows.columns;
-    for (int64_t m = 0; m < rows.matrices; m++, panel += rows.columns * width)
-        for (int64_t k = 0; k < width; k += LANES) {
-            int64_t offsets[VEC_LANES];
-            EACH(a, VEC_LANES) offsets[a] = (m * rows.rows + min64(first + k + a, rows.rows - 1)) * rows.step;
-            for (int64_t j = 0; j < rows.columns; j += LANES) {
-                int64_t c = max64(min64(j, rows.columns - LANES), 0);
-                if (rows.columns == 1 || offsets[LANES - 1] + c + LANES > size) {
-                    for (; c < rows.columns; c++)
-                        for (int64_t a = 0; a < LANES; a++) panel[c * width + k + a] = rows.values[offsets[a] + c];
-                    break;
-                }
-                vec v[VEC_LANES];
-                EACH(a, VEC_LANES) v[a] = at(rows.values + offsets[a] + c);
-                transpose_vectors(v);
-                EACH(b, VEC_LANES) put(panel + (c + b) * width + k, v[b]);
+    int64_t size = (rows.matrices * rows.rows - 1) * rows.step + rows.columns, offsets[2 * VEC_LANES];
+    for (int64_t m = 0; m < rows.matrices; m++, panel += rows.columns * width) {
+        for (int64_t k = 0; k < width; k++) offsets[k] = (m * rows.rows + min64(first + k, rows.rows - 1)) * rows.step;
+        for (int64_t j = 0; j < rows.columns; j += LANES) {
+            int64_t c = max64(min64(j, rows.columns - LANES), 0);
+            if (rows.columns > 1 && offsets[width - 1] + c + LANES <= size) {
+                for (int64_t k = 0; k < width; k += LANES)
+                    transpose_rows(rows.values + c, offsets + k, panel + c * width + k, width);
+            } else {
+                for (; c < rows.columns; c++)
+                    for (int64_t k = 0; k < width; k++) panel[c * width + k] = rows.values[offsets[k] + c];
             }
         }
+    }
 }
 
 void NAME(pack)(Rows rows, real *panels)

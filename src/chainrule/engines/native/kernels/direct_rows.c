@@ -31,11 +31,15 @@ typedef struct {
 /* t[a, b] += x[inputs[a] + lane] · w[b] */
 INLINE void tile_add_vectors_at(vec *t, const real *x, const int64_t *inputs, const real *w, int rows, int columns)
 {
+    vec v[MOST_VECTORS];
+    EACH(a, rows) v[a] = at(x + inputs[a]);
+    EACH(a, rows) KEEP(v[a]);
     EACH(b, columns)
     {
         vec factor = spread(w[b]);
-        EACH(a, rows) t[a * columns + b] += at(x + inputs[a]) * factor;
+        EACH(a, rows) t[a * columns + b] += v[a] * factor;
     }
+    EACH(a, rows) KEEP(v[a]); /* so that a product does not overwrite it, which would need one more register */
 }
 
 /* The tile whose first vector is q and whose first filter is o. */

@@ -164,6 +164,22 @@ INLINE void transpose_rows(const real *x, const int64_t *rows, real *y, int64_t 
     EACH(b, VEC_LANES) put(y + b * along, v[b]);
 }
 
+/* v[a][b] and v[b][a] exchanged, for the vectors of a square block. */
+#define FIRST_HALVES(l) ((l) < VEC_LANES / 2 ? (l) : VEC_LANES / 2 + (l))
+#define LAST_HALVES(l) ((l) < VEC_LANES / 2 ? VEC_LANES / 2 + (l) : VEC_LANES + (l))
+INLINE void transpose_vectors(vec *v)
+{
+    EXCHANGE(1)
+    EXCHANGE(2)
+    EXCHANGE(4)
+    EACH(a, VEC_LANES / 2)
+    {
+        vec low = v[a], high = v[a + VEC_LANES / 2];
+        v[a] = __builtin_shufflevector(low, high, LANE_LIST(FIRST_HALVES));
+        v[a + VEC_LANES / 2] = __builtin_shufflevector(low, high, LANE_LIST(LAST_HALVES));
+    }
+}
+
 /* The first `count` lanes at an address, and zeros; and the other direction. */
 INLINE vec at_part(const real *x, int64_t count)
 {

@@ -19,11 +19,7 @@ from chainrule.engines.compiled.kernels import filter_tiles
 from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS
 from chainrule.engines.compiled.kernels.tiles import lanes
 
-FAMILIES = (
-    *("common_windows", "convolution", "dense", "depthwise", "direct_rows", "filter_tiles", "filters"),
-    *("layout", "normalization", "pooling", "row_sums", "row_tiles"),
-    *("side_by_side", "tap_pairs", "taps", "transposing", "winograd", "winograd_tiles"),
-)
+FAMILIES = ("depthwise", "direct_rows", "layout", "row_tiles", "side_by_side", "transposing")  # others are in C
 PACKINGS = {entry.packing for entry in KERNELS.values()}  # of weights beyond the end of an array; for `make guard`
 ROUNDS, MAX_ENTRIES = 150, 3000
 LANES, MANY = lanes(8), filter_tiles.STRIP  # MANY: more taps than stay in a cache
@@ -31,14 +27,7 @@ ROWS: tuple[Any, ...] = (  # kernel, shapes of images and weights, attributes, f
     ("correlate_few", (2, 2, 1, 3), (2, 1, 2, 1), {"groups": 2, "padding": ((1, 0), (0, 0))}),
     ("correlate_few", (2, 2, 1, 3), (2, 1, 1, 1), {"groups": 2}, {"scaled": True}),
     ("correlate_few", (2, 4, 5, 20), (2, 2, 3, 3), {"groups": 2, "stride": (2, 2)}),
-    ("correlate_filters", (2, 2, 9, 8), (3 * LANES, 2, 3, 3), {}, {"pooled": True}),
-    ("correlate_filters", (2, 1, 9, 8), (LANES, 1, 1, 1), {}),
-    ("correlate_filters", (2, MANY, 3, 4), (LANES, MANY, 3, 3), {}),
-    ("correlate_winograd", (1, 2 * MANY + 1, 3, 4), (LANES, 2 * MANY + 1, 3, 3), {}),
-    ("correlate_winograd_5x5", (2, 2, 9, 8), (LANES, 2, 5, 5), {}),
     ("correlate_rows", (1, 2, 4, 12), (6, 2, 3, 3), {}),
-    ("cross_correlate", (2, 2, 9, 8), (4, 2, 2, 3), {}),
-    ("cross_correlate", (2, 2, 9, 8), (6, 2, 2, 3), {}),
 )
 
 

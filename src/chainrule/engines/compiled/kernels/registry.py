@@ -315,11 +315,8 @@ def elementwise(function: Callable[..., Any]) -> Any:
     return operation(like(0))(kernel(function))
 
 
-def update(function: Callable[..., Any]) -> Any:
-    """Compile a function and register it as an optimizer update of p, g and moments.
-
-    All arrays except the gradient g are modified in place.
-    """
-    parameters = inspect.signature(function).parameters.values()
+def update(kernel: Any) -> Any:
+    """Register a kernel as an optimizer's update of p, g and moments; it modifies all of them in place except g."""
+    parameters = inspect.signature(kernel).parameters.values()
     changed = tuple(p.name for p in parameters if p.default is p.empty and p.name != "g")
-    return operation(like(), in_place=changed)(kernel(function))
+    return operation(like(), in_place=changed)(kernel)

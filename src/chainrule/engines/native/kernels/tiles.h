@@ -12,6 +12,13 @@
 #pragma GCC optimize("live-range-shrinkage") /* fewer moves between registers in the loops of tiles */
 #endif
 
+/* Keep a vector in a register here, where the compiler would rather keep the numbers that it is multiplied by. */
+#if defined(__x86_64__)
+#define KEEP(vector) __asm__ volatile("" : "+v"(vector))
+#else
+#define KEEP(vector)
+#endif
+
 /* A function that is not inlined, so that its loop over tiles has all registers. */
 #define SEPARATE static __attribute__((noinline))
 

@@ -195,11 +195,12 @@ KERNEL(correlate_taps)
     int64_t plane = y.shape[2] * y.shape[3], begin = chunk.rows[0] * y.shape[3], end = chunk.rows[1] * y.shape[3];
     for (int64_t n = 0; n < y.shape[0]; n++)
         for (int64_t o = chunk.filters[0]; o < chunk.filters[1]; o++) {
-            vec factor = spread(factor_of(epilogue, o)), addend = spread(addend_of(epilogue, o));
-            real *row = (real *)y.at + (n * y.shape[1] + o) * plane;
-            for (int64_t k = begin; k < end; k += LANES) {
-                if (epilogue.untied) addend = at_part(epilogue.addends + o * plane + k, end - k);
-                put_part(row + k, finished(epilogue, at_part(row + k, end - k), factor, addend), end - k);
+            real factor = factor_of(epilogue, o), addend = addend_of(epilogue, o), least = epilogue.least;
+            real *row = (real *)y.at + (n * y.shape[1] + o) * plane, most = epilogue.most;
+            const real *addends = epilogue.untied ? epilogue.addends + o * plane : NULL;
+            for (int64_t k = begin; k < end; k++) {
+                real value = row[k] * factor + (addends ? addends[k] : addend);
+                row[k] = value <= least ? least : value >= most ? most : value;
             }
         }
     return DONE;

@@ -6,8 +6,8 @@
  *     dw[k, o] += Σ_p cells[outputs[p] + taps[k]] · dy[p, o]
  *
  * The outputs of several small images form one list. Weights and upstream gradients are transposed first (see
- * transposing.c), and results afterwards. All taps are added up before a sum is stored; taps.c adds up one tap after the
- * other, without padding. */
+ * transposing.c), and results afterwards. All taps are added up before a sum is stored; taps.c adds up one tap after
+ * the other, without padding. */
 #include "filter_tiles.h"
 
 enum { POOLED_COLUMNS = REGISTERS == 32 ? 8 : 4 };
@@ -23,7 +23,8 @@ typedef struct {
 } Images;
 
 /* `length` elements are read under each tap. `shared`: other threads may have written x. */
-static Images images_of(Array x, Window window, int64_t samples, const int64_t *taps, int64_t count, int64_t length, bool shared)
+static Images images_of(Array x, Window window, int64_t samples, const int64_t *taps, int64_t count, int64_t length,
+                        bool shared)
 {
     Window unit = with_unit_stride(window);
     Layout layout = padded_layout(x, unit);
@@ -39,13 +40,15 @@ static const real *lay_out_block(const Images *images, int64_t start, int64_t co
 {
     if (!images->workspace) return images->flat + start * images->stride;
     for (int64_t n = 0; n < count; n++)
-        NAME(lay_out)(images->x, start + n, images->workspace + n * images->stride, images->layout, images->window, rows);
+        NAME(lay_out)(images->x, start + n, images->workspace + n * images->stride, images->layout, images->window,
+                      rows);
     return images->workspace;
 }
 
-/* The offset of each output (n, i, j): n image + i down + j along, then zeros for the rest of the last tile. If pooled, the
- * offsets of the four outputs of each 2×2 window. */
-static int64_t *list_outputs(int64_t samples, int64_t rows, int64_t columns, int64_t image, int64_t down, int64_t along, bool pooled)
+/* The offset of each output (n, i, j): n image + i down + j along, then zeros for the rest of the last tile. If pooled,
+ * the offsets of the four outputs of each 2×2 window. */
+static int64_t *list_outputs(int64_t samples, int64_t rows, int64_t columns, int64_t image, int64_t down,
+                             int64_t along, bool pooled)
 {
     int64_t windows = pooled ? 2 : 1, *offsets = integers(samples * rows * columns * windows * windows + TILE_COLUMNS);
     int64_t *next = offsets;
@@ -72,8 +75,8 @@ typedef struct {
     real least, most;
 } List;
 
-/* sums[p, o] += Σ_k w[k, o] · cells[outputs[p] + taps[k]]; after the last tap, the epilogue is applied. If pooled, a result
- * is the maximum of four outputs. */
+/* sums[p, o] += Σ_k w[k, o] · cells[outputs[p] + taps[k]]; after the last tap, the epilogue is applied. If pooled, a
+ * result is the maximum of four outputs. */
 INLINE void correlate_tiles(const List *list, int rows, bool pooled)
 {
     const int columns = pooled ? POOLED_COLUMNS : TILE_COLUMNS, window = pooled ? 4 : 1;

@@ -52,7 +52,7 @@ static int64_t modulo(int64_t a, int64_t b) { return (a % b + b) % b; }
 /* With stride (1, 2), the columns of a row alternate between two phases, which are `plane` elements apart:
  *
  *     x0 x1 x2 x3 x4 x5    →    x0 x2 x4 …        phase 0
- *                               x1 x3 x5 …        phase 1; with an odd number of zeros on the left, they are exchanged */
+ *                               x1 x3 x5 …        phase 1; exchanged with an odd number of zeros on the left */
 void NAME(lay_out)(Array x, int64_t n, real *buffer, Layout layout, Window window, Range rows)
 {
     int64_t channels = x.shape[1], height = x.shape[2], width = x.shape[3], down = window.stride[0];

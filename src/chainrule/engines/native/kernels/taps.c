@@ -1,15 +1,16 @@
 /* Cross-correlation and its gradients tap by tap, with vectors of filters.
  *
- * Under a tap (u, v), output (i, j) reads cell (s·i + d·u − top, s·j + d·v − left) of the image, with stride s, dilation d,
- * and the top rows and left columns of the padding. For every tap, the pairs (p, q) of a cell p and the output q that
- * reads it are listed. Only cells inside the image are listed: no padding is multiplied, and strides need no phases.
+ * Under a tap (u, v), output (i, j) reads cell (s·i + d·u − top, s·j + d·v − left) of the image, with stride s,
+ * dilation d, and the top rows and left columns of the padding. For every tap, the pairs (p, q) of a cell p and the
+ * output q that reads it are listed. Only cells inside the image are listed: no padding is multiplied, and strides need
+ * no phases.
  *
  *     y[o, q] += Σ_c w[c, u, v, o] · x[c, p]        for the pairs (p, q) of a tap, o over the lanes
  *     dx[c, p] += Σ_o w[o, u, v, c] · dy[o, q]      the same sums with cells and outputs exchanged, c over the lanes
  *     dw[c, u, v, o] += Σ_(p, q) x[c, p] · dy[q, o]
  *
- * The sums of a tile are loaded and stored once for every tap. For y and dx, the channels that are summed are contiguous,
- * so that a few cells occupy few cache lines instead of one line per channel. */
+ * The sums of a tile are loaded and stored once for every tap. For y and dx, the channels that are summed are
+ * contiguous, so that a few cells occupy few cache lines instead of one line per channel. */
 #include "filter_tiles.h"
 
 enum { PACKED_WEIGHTS = 1152 }; /* weights per result that are packed at once, in panels of two vectors */
@@ -35,8 +36,8 @@ static Pairs new_pairs(int64_t taps, int64_t most)
 
 /* List the pairs of a tap of filters w for some images, and return their number. The outputs whose cell is inside the
  * image are in rows `top` to `bottom` − 1 and columns `left` to `right` − 1. */
-static int64_t list_pairs(int64_t tap, Array w, Window window, int64_t samples, Grid image, Grid outputs, int64_t *cells,
-                          int64_t *results)
+static int64_t list_pairs(int64_t tap, Array w, Window window, int64_t samples, Grid image, Grid outputs,
+                          int64_t *cells, int64_t *results)
 {
     int64_t t = window.flip ? w.shape[2] * w.shape[3] - 1 - tap : tap, *stride = window.stride, count = 0;
     int64_t down = t / w.shape[3] * window.dilation[0] - window.padding[0][0];
@@ -47,7 +48,8 @@ static int64_t list_pairs(int64_t tap, Array w, Window window, int64_t samples, 
     int64_t right = min64(outputs.width, ceil_div(image.width - along, stride[1]));
     for (int64_t n = 0; n < samples; n++)
         for (int64_t i = top; i < bottom; i++) {
-            int64_t row = (i * stride[0] + down) * image.width + along, result = (i - outputs.rows.first) * outputs.width;
+            int64_t row = (i * stride[0] + down) * image.width + along;
+            int64_t result = (i - outputs.rows.first) * outputs.width;
             for (int64_t j = left; j < right; j++, count++) {
                 cells[count] = (row + j * stride[1]) * image.step + n * image.sample;
                 results[count] = (result + j) * outputs.step + n * outputs.sample;
@@ -89,7 +91,7 @@ INLINE void add_tiles(const Tap *tap, int rows)
 SEPARATE void add_to_one(const Tap *tap) { add_tiles(tap, 1); }
 SEPARATE void add_to_two(const Tap *tap) { add_tiles(tap, TILE_ROWS); }
 
-/* Add all taps to the sums, `width` results per cell. For dx, the channels that are summed are the matrices of weights. */
+/* Add all taps to the sums, `width` results per cell. For dx, the summed channels are matrices of weights. */
 static void add_taps(Weights weights, bool fresh, Pairs pairs, int64_t taps, const real *values, int64_t channels,
                      real *sums, int64_t width)
 {
@@ -114,8 +116,8 @@ static void add_taps(Weights weights, bool fresh, Pairs pairs, int64_t taps, con
     }
 }
 
-/* result[n, o, q] = Σ_t Σ_k w[o, k, t] · source[n, k, p] over the pairs (p, q) of each tap t: p is a cell and q an output
- * or, if `backward`, the other way round. Several samples are computed together, so that their pairs fill tiles.
+/* result[n, o, q] = Σ_t Σ_k w[o, k, t] · source[n, k, p] over the pairs (p, q) of each tap t: p is a cell and q an
+ * output or, if `backward`, the other way round. Several samples are computed together, so that their pairs fill tiles.
  *
  * values  the `read` rows of the source, with contiguous channels
  * sums    the results of a chunk, with contiguous filters, and one that is never read */
@@ -179,7 +181,8 @@ KERNEL(pack_taps)
 }
 
 /* y[n,o,i,j] = b[o] + Σ_{c,u,v} x̄[n,c, s·i + d·u, s·j + d·v] · w[o,c,u,v], x̄: x padded with zeros
- * x (N, C, H, W), w (C_out, C, KH, KW), b (C_out), (2, C_out) with factors, or (C_out, H', W') → y (N, C_out, H', W') */
+ * x (N, C, H, W), w (C_out, C, KH, KW), b (C_out), (2, C_out) with factors, or (C_out, H', W')
+ * → y (N, C_out, H', W') */
 KERNEL(correlate_taps)
 {
     Array x = arrays[0], w = arrays[1], y = arrays[3];
@@ -192,11 +195,12 @@ KERNEL(correlate_taps)
     int64_t plane = y.shape[2] * y.shape[3], begin = chunk.rows[0] * y.shape[3], end = chunk.rows[1] * y.shape[3];
     for (int64_t n = 0; n < y.shape[0]; n++)
         for (int64_t o = chunk.filters[0]; o < chunk.filters[1]; o++) {
-            vec factor = spread(factor_of(epilogue, o)), addend = spread(addend_of(epilogue, o));
-            real *row = (real *)y.at + (n * y.shape[1] + o) * plane;
-            for (int64_t k = begin; k < end; k += LANES) {
-                if (epilogue.untied) addend = at_part(epilogue.addends + o * plane + k, end - k);
-                put_part(row + k, finished(epilogue, at_part(row + k, end - k), factor, addend), end - k);
+            real factor = factor_of(epilogue, o), addend = addend_of(epilogue, o), least = epilogue.least;
+            real *row = (real *)y.at + (n * y.shape[1] + o) * plane, most = epilogue.most;
+            const real *addends = epilogue.untied ? epilogue.addends + o * plane : NULL;
+            for (int64_t k = begin; k < end; k++) {
+                real value = row[k] * factor + (addends ? addends[k] : addend);
+                row[k] = value <= least ? least : value >= most ? most : value;
             }
         }
     return DONE;

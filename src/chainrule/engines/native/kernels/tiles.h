@@ -1,7 +1,7 @@
 /* Tiles: sums that stay in vector registers while a loop runs.
  *
- * A tile is a block of `rows` × `columns` vectors, t[a * columns + b]. One step of a loop loads rows + columns vectors or
- * scalars, and multiplies and adds rows · columns times; plain loops would load and store every sum again and again.
+ * A tile is a block of `rows` × `columns` vectors, t[a * columns + b]. One step of a loop loads rows + columns vectors
+ * or scalars, and multiplies and adds rows · columns times; plain loops would load and store every sum again and again.
  * `rows` and `columns` are constants after inlining, so that the compiler keeps the tile in registers. */
 #ifndef CHAINRULE_TILES_H
 #define CHAINRULE_TILES_H
@@ -22,8 +22,8 @@
 /* A function that is not inlined, so that its loop over tiles has all registers. */
 #define SEPARATE static __attribute__((noinline))
 
-/* Make what is read at `pointer` depend on `sum`, and keep `factor` until then. Compilers would otherwise load all factors
- * of a tile first, for which there are not enough registers. */
+/* Make what is read at `pointer` depend on `sum`, and keep `factor` until then. Compilers would otherwise load all
+ * factors of a tile first, for which there are not enough registers. */
 #if defined(__x86_64__)
 #define IN_TURN(pointer, sum, factor) __asm__("" : "+r"(pointer) : "v"(sum), "v"(factor))
 #else
@@ -82,7 +82,8 @@ INLINE void tile_add_outer_at(vec *t, const real *x, const real *w, const int64_
 }
 
 /* t[a, b] += g[a step + lane] · x[offsets[b] + lane] */
-INLINE void tile_add_products(vec *t, const real *g, int64_t step, const real *x, const int64_t *offsets, int rows, int columns)
+INLINE void tile_add_products(vec *t, const real *g, int64_t step, const real *x, const int64_t *offsets, int rows,
+                              int columns)
 {
     EACH(b, columns)
     {
@@ -140,8 +141,8 @@ INLINE vec two_halves(const real *low, const real *high)
     return __builtin_shufflevector(*(const half *)low, *(const half *)high, LANE_LIST(SAME));
 }
 
-/* y[b along + a] = x[rows[a] + b] for a, b < LANES: a square block is transposed in registers, in stages that exchange halves,
- * single elements, pairs, …: v[a][b] and v[b][a]. Halves are exchanged when they are loaded. */
+/* y[b along + a] = x[rows[a] + b] for a, b < LANES: a square block is transposed in registers, in stages that exchange
+ * halves, single elements, pairs, …: v[a][b] and v[b][a]. Halves are exchanged when they are loaded. */
 #define EXCHANGE(step)                                                            \
     EACH(i, VEC_LANES) if (step < VEC_LANES / 2 && !(i & step))                   \
     {                                                                             \

@@ -393,7 +393,7 @@ INLINE void pack(Array w, bool flip, int64_t lowest, int64_t highest, real *pack
 {
     int64_t ins = w.shape[1], columns = ins * taps * taps, outs = highest - lowest;
     Points points = {packed + lowest * ins, conflict_free(ins * round_up(w.shape[0], LANES)), round_up(outs, LANES)};
-    real *panels = reals(points.width * columns);
+    real *panels = reals(points.width * columns + 2 * LANES * LANES); /* packing may write beyond the last one */
     NAME(pack)((Rows){(const real *)w.at + lowest * columns, 1, outs, columns, columns}, panels);
     weights_to_points(panels, points, ins, flip, taps);
 }
@@ -434,7 +434,7 @@ INLINE void input_gradient(const Array *arrays, const Number *numbers, int taps)
     Window window = window_of(numbers);
     int64_t outs = w.shape[0], ins = w.shape[1], area = taps * taps, width = round_up(ins, LANES);
     int64_t below = (taps - 1) * window.dilation[0], right = (taps - 1) * window.dilation[1];
-    real *panels = reals(width * outs * area);
+    real *panels = reals(width * outs * area + 2 * LANES * LANES);
     NAME(pack)((Rows){w.at, outs, ins, area, area}, panels);
     Points kernels = {NULL, conflict_free(outs * width), width};
     kernels.values = reals(POINTS * kernels.step);

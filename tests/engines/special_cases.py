@@ -16,8 +16,8 @@ from engines.guard.calling import Ordinary, call, compare
 from engines.guard.cases import DRAWERS, OPERATIONS, Case, plain
 
 from chainrule.engines.compiled.kernels import filter_tiles
+from chainrule.engines.compiled.kernels.registry import lanes
 from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS
-from chainrule.engines.compiled.kernels.tiles import lanes
 
 FAMILIES = ("depthwise", "direct_rows", "layout", "row_tiles", "side_by_side", "transposing")  # others are in C
 PACKINGS = {entry.packing for entry in KERNELS.values()}  # of weights beyond the end of an array; for `make guard`

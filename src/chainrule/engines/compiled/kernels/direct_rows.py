@@ -9,12 +9,16 @@ from chainrule.engines.compiled.kernels.epilogue import (
 from chainrule.engines.compiled.kernels.layout import (
     PLAIN_WINDOW,
 )
-from chainrule.engines.compiled.kernels.registry import Attributes, InputBuffer, Share, operation, rows_or_filters
+from chainrule.engines.compiled.kernels.registry import (
+    Attributes,
+    InputBuffer,
+    Share,
+    lanes,
+    operation,
+    rows_or_filters,
+)
 from chainrule.engines.compiled.kernels.row_tiles import (
     filters_per_tile,
-)
-from chainrule.engines.compiled.kernels.tiles import (
-    lanes,
 )
 from chainrule.engines.compiled.kernels.transposing import panels_shape
 from chainrule.engines.native.calls import in_c

@@ -8,10 +8,9 @@ from chainrule.engines.compiled.kernels.epilogue import (
     correlation,
     has_no_factors,
 )
-from chainrule.engines.compiled.kernels.filter_tiles import TILE_COLUMNS
 from chainrule.engines.compiled.kernels.layout import PLAIN_WINDOW, correlate_dw_shape
-from chainrule.engines.compiled.kernels.registry import Attributes, Share, operation, rows_or_filters
-from chainrule.engines.compiled.kernels.tiles import lanes
+from chainrule.engines.compiled.kernels.registry import Attributes, Share, lanes, operation, rows_or_filters
+from chainrule.engines.compiled.kernels.row_tiles import FILTER_COLUMNS
 from chainrule.engines.native.calls import in_c
 
 TRANSPOSITION_COST = 9  # outputs that take as long as transposing the weights
@@ -30,7 +29,7 @@ def share_filters(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share
 
 def _in_tiles(outputs: int) -> int:
     """Return a number of outputs rounded up to whole tiles."""
-    return -(-outputs // TILE_COLUMNS) * TILE_COLUMNS
+    return -(-outputs // FILTER_COLUMNS) * FILTER_COLUMNS
 
 
 @correlation(

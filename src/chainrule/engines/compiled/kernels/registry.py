@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from chainrule._io.locks import cached_property
-from chainrule.engines.compiled.compiler import COUNT, is_record, kernel
+from chainrule.engines.compiled.compiler import COUNT, WIDTH, is_record, kernel
 
 SPEED = COUNT // 16  # approximate relative speed of sums: 1 with 16 registers (AVX2), 2 with 32 (AVX-512)
 SHARED_FROM = SPEED << 16  # multiplications for one sample; fewer take less than 2 µs, the time of two barriers
@@ -70,6 +70,11 @@ class InputBuffer(NamedTuple):
 
     result: str
     tiled: bool
+
+
+def lanes(itemsize: int) -> int:
+    """Return the number of elements of `itemsize` bytes in a vector."""
+    return WIDTH // itemsize
 
 
 def always(_: Any) -> bool:

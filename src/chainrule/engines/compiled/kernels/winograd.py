@@ -11,8 +11,7 @@ from chainrule.engines.compiled.kernels.layout import (
     correlate_dw_shape,
     correlate_dx_shape,
 )
-from chainrule.engines.compiled.kernels.registry import Attributes, Shapes, Share, operation, rows_or_filters
-from chainrule.engines.compiled.kernels.tiles import lanes
+from chainrule.engines.compiled.kernels.registry import Attributes, Shapes, Share, lanes, operation, rows_or_filters
 from chainrule.engines.compiled.kernels.transposing import MAX_LANES
 from chainrule.engines.native.calls import in_c
 

@@ -13,8 +13,8 @@ from engines.guard.cases import draw_case
 from selection import draws
 
 from chainrule.engines.compiled.kernels import selection as kernels
+from chainrule.engines.compiled.kernels.registry import lanes
 from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS
-from chainrule.engines.compiled.kernels.tiles import lanes
 
 COUNT, PARTS = draws(160), 4  # calls drawn, of which two in ten are left out
 

@@ -11,7 +11,7 @@ import chainrule.operations.reference as reference
 from chainrule import layers as cr
 from chainrule.core.randomness import stream_key, uniform
 from chainrule.engines import numpy as engine
-from chainrule.engines.compiled.kernels.tiles import lanes
+from chainrule.engines.compiled.kernels.registry import lanes
 from chainrule.explain import NextStep
 from chainrule.explain.code import SOURCE, derivation, locations
 from chainrule.models.model import Sequential

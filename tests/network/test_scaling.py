@@ -9,7 +9,6 @@ from numpy.testing import assert_allclose
 
 import chainrule as cr
 from chainrule.errors import FormatError
-from chainrule.network.scaling import TargetScaling
 
 UNITS = np.array([300_000.0, 2e-4])  # of the two targets
 
@@ -67,10 +66,12 @@ def test_a_second_training_keeps_the_scaling() -> None:
     assert model.target_scaling is scaling
 
 
-@pytest.mark.parametrize("config", [3, {}, {"means": [0.0], "deviations": [0.0]}, {"means": [1], "deviations": ["x"]}])
-def test_an_invalid_scaling_in_a_file_is_refused(config: Any) -> None:
-    with pytest.raises(FormatError, match="target_scaling"):
-        TargetScaling.from_config(config, [(1,)])
+@pytest.mark.parametrize(("name", "values"), [("mean", [0.0] * 3), ("mean", [np.nan]), ("deviation", [0.0])])
+def test_an_invalid_scaling_in_a_file_is_refused(name: str, values: list[float]) -> None:
+    model = vectors()
+    fitted(model)
+    with pytest.raises(FormatError, match="deviations above 0"):
+        model.load_weights({**model.weights, f"target.{name}": np.array(values)})
 
 
 @pytest.mark.parametrize("targets", [1, 2])

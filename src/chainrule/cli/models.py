@@ -120,21 +120,23 @@ def _list(entries: "Sequence[Entry]") -> str:
 def _describe(entry: "Entry") -> str:
     from chainrule.cli.report import describe_recipe
 
-    facts = [("target", _targets(entry)), ("reported", entry.stated), ("recipe", describe_recipe(entry.recipe))]
-    for name, recipe in entry.recipes:
-        facts.append((f"on {name}", describe_recipe(recipe)))
-    if entry.tutorial:
-        facts.append(("tutorial", describe_recipe(entry.tutorial)))
-    facts += [("data", _data(entry)), ("notes", entry.notes)]
+    facts = {
+        "target": _targets(entry),
+        "reported": entry.stated,
+        "recipe": describe_recipe(entry.recipe),
+        **{f"on {name}": describe_recipe(recipe) for name, recipe in entry.recipes},
+        "tutorial": entry.tutorial and describe_recipe(entry.tutorial),
+        "data": _data(entry),
+        "notes": entry.notes,
+    }
     lines = [f"{entry.name}: {entry.source}", "", entry.build(engine="numpy").summary(), ""]
-    for heading, text in facts:
+    for heading, text in facts.items():
         if text:
             lines.append(textwrap.fill(text, WIDTH, initial_indent=f"{heading:<13}", subsequent_indent=" " * 13))
     return "\n".join(lines)
 
 
 def _targets(entry: "Entry") -> str:
-
     targets = (f"{target.data} ≥ {format_target(target.metric, target.value)}" for target in entry.targets)
     return ", ".join(targets) or MISSING
 

@@ -52,11 +52,8 @@ class ErrorHandlingGroup(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             close = get_close_matches(args[0].casefold(), self.list_commands(ctx), 1)
-            hint = f" Did you mean {close[0]}?" if close else ""
-            advice = advice_for(args[0])
-            if advice is not None:
-                hint = f" {advice[:1].upper()}{advice[1:]}"
-            raise click.UsageError(f"{error.message}{hint}", ctx) from None
+            advice = advice_for(args[0]) or "".join(f"did you mean {name}?" for name in close)
+            raise click.UsageError(f"{error.message} {advice[:1].upper()}{advice[1:]}".rstrip(), ctx) from None
 
     def main(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
@@ -149,8 +146,8 @@ def print_message(text: str) -> None:
 
 def _error_text(error: BaseException) -> str:
     match error:
-        case click.NoSuchOption() if error.option_name.lstrip("-") in vocabulary()["options"]:
-            return f"{error.message} Use --{vocabulary()['options'][error.option_name.lstrip('-')]}"
+        case click.NoSuchOption() if own := vocabulary()["options"].get(error.option_name[2:].replace("-", "_")):
+            return f"{error.message} Use --{own.replace('_', '-')}"
         case click.UsageError():
             advice = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
             return error.format_message().rstrip(".") + advice

@@ -27,7 +27,6 @@ from chainrule.network.fitted import Fitted, class_counts
 from chainrule.network.labels import KINDS, Labels
 from chainrule.network.losses import CustomLoss, Loss
 from chainrule.network.network import Network
-from chainrule.network.scaling import TargetScaling
 
 BuiltModel = TypeVar("BuiltModel", bound=Network)
 
@@ -101,7 +100,6 @@ def _labels(config: Mapping[str, Any], network: Network) -> Labels:
 RECORDED: dict[str, Callable[[Any, Network], object]] = {
     "task": _task,
     "largest_input": _largest_input,
-    "target_scaling": lambda value, network: TargetScaling.from_config(value, [end.shape for end in network.outputs]),
     "thresholds": _thresholds,
     "labels": lambda config, network: _labels(expect_object(config, "labels"), network),
 }
@@ -129,7 +127,6 @@ def describe(fitted: Fitted) -> dict[str, Any]:
         "task": fitted.task and fitted.task.name,
         "largest_input": fitted.largest_input,
         "thresholds": [*fitted.thresholds] or None,
-        "target_scaling": fitted.target_scaling and fitted.target_scaling.to_config(),
     }
     return {name: entry for name, entry in entries.items() if entry is not None}
 

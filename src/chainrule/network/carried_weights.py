@@ -24,7 +24,7 @@ from chainrule.network.fitted import SCALING, UNFITTED
 from chainrule.network.flat_buffers import FlatBuffers, Origin
 from chainrule.network.plans import Connected
 from chainrule.network.ports import Ports
-from chainrule.network.scaling import TargetScaling, repeats_of
+from chainrule.network.scaling import TargetScaling
 
 ADVICE = "pass weights=, or create the layers again"
 
@@ -177,19 +177,11 @@ def _normalization(network: NewNetwork, origins: list[Origin | None]) -> Normali
 
 def _target_scaling(network: NewNetwork, carried: dict[str, Origin]) -> TargetScaling | None:
     """Return the scaling of the outputs that layers with carried weights compute; None if there is none."""
-    means = list[float]()
-    deviations = list[float]()
-    is_scaled = False
+    parts = list[TargetScaling | None]()
     for end in network.outputs:
         origin = carried.get(network.names[end.number])
         scaling = origin.buffers.target_scaling if origin and origin.columns else None
         if origin and origin.columns and scaling:
-            is_scaled = True
-            means += scaling.means[origin.columns]
-            deviations += scaling.deviations[origin.columns]
-        else:
-            means += [0.0] * end.shape[0]
-            deviations += [1.0] * end.shape[0]
-    if not is_scaled:
-        return None
-    return TargetScaling(tuple(means), tuple(deviations), repeats_of([end.shape for end in network.outputs]))
+            scaling = TargetScaling(scaling.means[origin.columns], scaling.deviations[origin.columns])
+        parts.append(scaling)
+    return TargetScaling.joined(parts, [end.shape for end in network.outputs])

@@ -54,6 +54,21 @@ class TargetScaling:
         usable = np.where(is_usable, deviations, 1.0)
         return TargetScaling(tuple(means.tolist()), tuple(usable.tolist()))
 
+    @staticmethod
+    def joined(parts: Sequence[TargetScaling | None], shapes: Sequence[Shape]) -> TargetScaling | None:
+        """Return the scaling of several outputs, where None means that one is not scaled; None if none is.
+
+        shapes   shape of each output
+        """
+        if not any(parts):
+            return None
+        rows = list[tuple[Sequence[float], Sequence[float]]]()
+        for part, (count, *_) in zip(parts, shapes, strict=True):
+            rows.append((part.means, part.deviations) if part else ([0.0] * count, [1.0] * count))
+        means = tuple(mean for means, _ in rows for mean in means)
+        deviations = tuple(deviation for _, deviations in rows for deviation in deviations)
+        return TargetScaling(means, deviations, repeats_of(shapes))
+
     def standardized(self, targets: Array) -> Floats:
         """Return (t − mean) / deviation for targets (N, K) or (N, K, …)."""
         means, deviations = self._factors(targets.ndim)
@@ -66,14 +81,11 @@ class TargetScaling:
 
     def _factors(self, axes: int) -> list[Floats]:
         """Return the means and the deviations in a shape that is broadcast to targets with ``axes`` axes."""
-        shape = (-1, *[1] * (axes - 2))
-        means, deviations = self._repeated
-        return [means.reshape(shape), deviations.reshape(shape)]
+        return [values.reshape(-1, *[1] * (axes - 2)) for values in self._repeated]
 
     @cached_property
-    def _repeated(self) -> list[Floats]:
-        repeats = self.repeats or 1
-        return [np.repeat(self.means, repeats), np.repeat(self.deviations, repeats)]
+    def _repeated(self) -> Floats:
+        return np.repeat([self.means, self.deviations], self.repeats or 1, axis=1)
 
     @property
     def is_needed(self) -> bool:
@@ -89,35 +101,12 @@ class TargetScaling:
         more = " (first output)" if len(self.means) > 1 else ""
         return f"mean {mean:.4g} and standard deviation {deviation:.4g}{more}"
 
-    def to_config(self) -> dict[str, list[float]]:
-        """Return the values for a model's description."""
-        return {"means": list(self.means), "deviations": list(self.deviations)}
-
-    @staticmethod
-    def from_config(config: Any, shapes: Sequence[Shape]) -> TargetScaling:
-        """Read the values of `to_config`; FormatError unless there are valid values for all outputs.
-
-        shapes   shape of each output
-        """
-        count = sum(shape[0] for shape in shapes)
-        try:
-            values = np.array([config["means"], config["deviations"]], np.float64)
-        except (KeyError, TypeError, ValueError):
-            values = np.zeros(0)
-        if values.shape != (2, count) or not np.isfinite(values).all() or values[1].min() <= 0:
-            expected = f"expected {count} finite means, and as many deviations above 0"
-            raise FormatError(f"target_scaling {quoted(config)}: {expected}")
-        return TargetScaling(tuple(values[0].tolist()), tuple(values[1].tolist()), repeats_of(shapes))
-
 
 def repeats_of(shapes: Sequence[Shape]) -> tuple[int, ...]:
     """Return `TargetScaling.repeats` for outputs with these shapes."""
     if len(shapes) == 1:
         return ()
-    repeats = list[int]()
-    for outputs, *positions in shapes:
-        repeats += [math.prod(positions)] * outputs
-    return tuple(repeats)
+    return tuple(math.prod(positions) for outputs, *positions in shapes for _ in range(outputs))
 
 
 Scaling: TypeAlias = tuple[Normalization, TargetScaling | None]  # of the inputs and of the targets
@@ -162,13 +151,12 @@ def read_scaling(tensors: Mapping[str, Array], own: Scaling, shapes: Sequence[Sh
             )
         return own
     parts = dict[str, dict[str, Any]]()
-    targets = dict[str, Any]()
+    targets = dict[str, Array]()
     for name, tensor in tensors.items():
         end, _, field = name.rpartition(".")
         value = tensor.tolist()
         if end == "target":
-            ones = np.ones(tensor.shape)
-            targets = {"means": 0 * ones, "deviations": ones, **targets, f"{field}s": value}
+            targets[field] = tensor
             continue
         part = parts.setdefault(end.removeprefix("input").removeprefix("."), {"gain": 1.0, "origin": 0.0})
         part[field] = bool(value) if field == "digits" else value
@@ -177,7 +165,21 @@ def read_scaling(tensors: Mapping[str, Array], own: Scaling, shapes: Sequence[Sh
     normalization = Normalization("none")
     if parts:
         normalization = Normalization.from_config(parts.get("", {"parts": parts}))
-    return normalization, TargetScaling.from_config(targets, shapes) if targets else None
+    return normalization, _read_targets(targets, shapes) if targets else None
+
+
+def _read_targets(tensors: Mapping[str, Array], shapes: Sequence[Shape]) -> TargetScaling:
+    """Return the scaling of the targets in the tensors mean and deviation; a missing one is all 0 or all 1."""
+    count = sum(shape[0] for shape in shapes)
+    means = tensors.get("mean", np.zeros(count))
+    deviations = tensors.get("deviation", np.ones(count))
+    if (
+        not means.shape == deviations.shape == (count,)
+        or not np.isfinite([means, deviations]).all()
+        or deviations.min() <= 0
+    ):
+        raise FormatError(f"target.mean, target.deviation: expected {count} finite means, and deviations above 0")
+    return TargetScaling(tuple(means.tolist()), tuple(deviations.tolist()), repeats_of(shapes))
 
 
 def checked_normalization(

@@ -14,7 +14,7 @@ from chainrule.layers.dense import Dense
 from chainrule.network import tasks
 from chainrule.network.losses import JointLoss, Loss, standardizes, terms
 from chainrule.network.network import Network
-from chainrule.network.scaling import TargetScaling, repeats_of
+from chainrule.network.scaling import TargetScaling
 from chainrule.network.tasks import REGRESSION, Task
 from chainrule.training import dense
 from chainrule.training.targets import Targets
@@ -73,23 +73,15 @@ def _scaled(network: Network, parts: Sequence[Task]) -> list[bool]:
     return results
 
 
-def _fitted(network: Network, scaled: Sequence[bool], targets: Targets) -> TargetScaling:
-    """Return the scaling of the targets; outputs that are not scaled have the mean 0 and the deviation 1."""
+def _fitted(network: Network, scaled: Sequence[bool], targets: Targets) -> TargetScaling | None:
+    """Return the scaling of the targets of the outputs that are scaled."""
     ports = network.output_ports
     all_values = np.asarray(targets.values)
-    if ports is None:
-        return TargetScaling.fit(all_values, targets.weights)
-    means = list[float]()
-    deviations = list[float]()
-    for is_scaled, values in zip(scaled, ports.split(all_values).values(), strict=True):
-        if is_scaled:
-            scaling = TargetScaling.fit(values, targets.weights)
-            means += scaling.means
-            deviations += scaling.deviations
-        else:
-            means += [0.0] * values.shape[1]
-            deviations += [1.0] * values.shape[1]
-    return TargetScaling(tuple(means), tuple(deviations), repeats_of([*ports.shapes.values()]))
+    columns = [all_values] if ports is None else [*ports.split(all_values).values()]
+    parts = list[TargetScaling | None]()
+    for is_scaled, values in zip(scaled, columns, strict=True):
+        parts.append(TargetScaling.fit(values, targets.weights) if is_scaled else None)
+    return TargetScaling.joined(parts, [end.shape for end in network.outputs])
 
 
 def metric_units(network: Network, task: Task, scaling: TargetScaling | None) -> tuple[float, ...]:

@@ -180,12 +180,9 @@ def _step(model: Model, recipe: Recipe) -> dict[str, object]:
     parts       number of parts of a batch whose gradients are computed one after the other
     frozen      names of the frozen parameters
     """
-    scaling = None
-    if model.target_scaling is not None:
-        scaling = model.target_scaling.to_config()
     return {
         "smoothing": recipe.label_smoothing,
-        "scaling": scaling,
+        "scaling": model.target_scaling and asdict(model.target_scaling),
         "parts": recipe.gradient_accumulation_steps,
         "frozen": sorted(frozen_names(recipe.freeze, model.trainable_layout)),
     }

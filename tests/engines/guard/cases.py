@@ -18,9 +18,8 @@ from proving.configurations import choice
 
 from chainrule.core.shapes import extent, output_size
 from chainrule.engines.compiled.kernels.choice import WINOGRAD
-from chainrule.engines.compiled.kernels.registry import Conditions
+from chainrule.engines.compiled.kernels.registry import Conditions, lanes
 from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS, PARTWISE, select_kernel
-from chainrule.engines.compiled.kernels.tiles import lanes
 
 Array = NDArray[Any]
 Draw = np.random.Generator

@@ -1,8 +1,7 @@
 """Arrays between guard pages, including those that compiled kernels allocate themselves.
 
 An array touches a page that may be neither read nor written: one access beyond its end, and the processor stops the
-process. Kernels allocate their buffers by a function that they find by its name; `fence_allocations` gives them
-another function of that name.
+process. `fence_allocations` gives kernels another function that allocates their scratch memory.
 """
 
 import ctypes
@@ -12,14 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines.compiled.compiler import buffers, machine
+from chainrule.engines.native.library import LIBRARY
 
 SIDES = ("behind", "before")  # the position of the array's neighbouring guard page
 PAGE = mmap.PAGESIZE
 POISON = 0xFF  # every byte of fresh memory: a NaN, so that reading uninitialised memory shows
 
 ALLOCATE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_size_t)
-RELEASE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p
@@ -73,21 +71,15 @@ class Fence:
         self._mappings.clear()
 
 
-_KEPT: list[Any] = []  # functions that compiled code calls, and heads of buffers, for as long as the process lasts
+_KEPT: list[Any] = []  # functions that kernels call, for as long as the process lasts
 
 
 def fence_allocations(fence: Fence) -> None:
-    """Redirect allocations of compiled code to a fence; call this before any kernel is loaded."""
-    machine.start()
+    """Let kernels take their scratch memory from a fence."""
 
     def allocate(size: int) -> int:
         fence.allocated += 1
-        head = (ctypes.c_int64 * (buffers.SIZE + 1))()
-        head[buffers.ELEMENTS] = fence.allocate(size)
-        _KEPT.append(head)
-        return ctypes.addressof(head)
+        return fence.allocate(size)
 
-    functions = ALLOCATE(allocate), RELEASE(lambda buffer: None)
-    _KEPT.extend(functions)
-    for name, function in zip((buffers.ALLOCATE, buffers.RELEASE), functions, strict=True):
-        machine.name_address(name, ctypes.cast(function, ctypes.c_void_p).value or 0)
+    _KEPT.append(ALLOCATE(allocate))
+    LIBRARY.chainrule_watch_scratch(_KEPT[-1])

@@ -2,9 +2,9 @@
 
     python build.py [BITS …]        for these widths, or for this machine's
 
-A package is built so (`hatch_build.py`), and a checkout again whenever a file has changed (`library`). Only the standard
-library is imported here, because nothing is installed yet when a package is built. CC names the compiler, if it should
-not be the first one found; its words are separated by spaces, as in CC="python -E -m ziglang cc".
+A package is built so (`hatch_build.py`), and a checkout again whenever a file has changed (`library`). Only modules of
+Python itself are imported here, because nothing is installed yet when a package is built. CC names the compiler, if it
+should not be the first one found; its words are separated by spaces, as in CC="python -E -m ziglang cc".
 """
 
 import os

@@ -9,7 +9,7 @@ import inspect
 import struct
 from collections.abc import Callable, Sequence
 from functools import cache, partial, update_wrapper
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -24,7 +24,7 @@ _ABSENT = _ARRAY.pack(0, 0, *[1] * AXES)
 def flat(value: Any) -> list[Any]:
     """Return the numbers in nested tuples, in order."""
     if isinstance(value, tuple | list):
-        return [number for item in value for number in flat(item)]
+        return [number for item in cast("Sequence[Any]", value) for number in flat(item)]
     return [value]
 
 
@@ -32,7 +32,6 @@ class CKernel:
     """A kernel in C that can be called from Python, in a single thread.
 
     arrays   number of its arrays
-    numbers  number of its other arguments, once tuples are flattened, if no tuple has another length than its default
     """
 
     def __init__(self, declaration: Callable[..., Any]) -> None:

@@ -160,7 +160,7 @@ class ProgramWriter(ArgumentLines):
         links += [*self._commit_links(), *update_links(update, self.dtype, self.parameter_parts(single=single))]
         if self.plan.deferred:
             links += [link_to("copied", self.dtype, [row, row], [])]
-        links += [link_to("accepted", self.dtype, [total, row, row, table], [0, 1.0])]
+        links += [link_to("accepted", self.dtype, [row, row, total, table], [0, 1.0])]
         functions = self._functions(deferred, range(len(self.segments)), "derivatives")
         if self.plan.deferred:
             functions += self._commit_function("commit")
@@ -235,7 +235,7 @@ class ProgramWriter(ArgumentLines):
                 "        commit(after, batch_work, n)\n",
             ]
         lines += [
-            f"        call({symbol_of('accepted', self.dtype)!r}, (sums, after, statistics, outcomes, i, clip))\n",
+            f"        call({symbol_of('accepted', self.dtype)!r}, (after, statistics, sums, outcomes, i, clip))\n",
             "        rate, scale = number(rates, i), number(outcomes, i * 4 + 3)\n",
             "        p, g = parameters, gradients[0]\n",
             *update_lines(update, self.dtype, self.parameter_parts(single=single), self._flat_view, self.row),

@@ -10,8 +10,6 @@ kernel   function that computes on arrays, written in a small subset of Python (
          `kernels`)
 program  generated source that creates views of arrays and calls kernels (see `program_code` and the package `codegen`)
 symbol   name that compiled code uses for a function that is compiled separately
-lane     position of an element in a vector register
-tile     small matrix of vectors, kept in registers (see `vectors`)
 slot     memory of a variable on the stack (see `kernel_variables`)
 
 Modules:
@@ -26,10 +24,7 @@ kernel_entry       entry point of the compiler of kernels. Its parts are functio
                    kernel_arrays, kernel_arithmetic; kernel_code is the state that they share, kernel_values what they
                    compute with
 kernel_source      source of kernels
-intrinsic_code     calls of functions with hand-written LLVM code; code of pooling windows and Winograd transforms
-tile_code          hand-written code of the functions of `tiles`; transposing_code contains those that transpose blocks
 elementary_code    hand-written code of elementary functions
-vectors            types, addresses, loads, stores and shuffles of vectors
 program_code       compiler of programs; program_expressions contains their expressions
 
 machine            LLVM: object files from intermediate code, and object files in memory
@@ -42,26 +37,15 @@ pool_code          code of parallel loops
 """
 
 from chainrule.engines.compiled.compiler.intrinsics import (
-    CELLS,
     DISABLED,
-    RESULTS,
-    WEIGHTS,
-    add_cells,
     arctan,
-    compile_by_hand,
     expm1,
     exponential,
-    from_points,
     inlined,
-    keep_larger,
     literally,
     log1p,
     mills_ratio,
-    no_cells,
-    store_larger,
     tanh,
-    ticks,
-    to_points,
 )
 from chainrule.engines.compiled.compiler.loading import kernel, load
 from chainrule.engines.compiled.compiler.object_files import compiled_folder, fingerprint
@@ -70,34 +54,23 @@ from chainrule.engines.compiled.compiler.signatures import is_record
 from chainrule.engines.compiled.compiler.threads import most_threads, use_threads
 
 __all__ = [
-    "CELLS",
     "COUNT",
     "DISABLED",
     "NAME",
-    "RESULTS",
-    "WEIGHTS",
     "WIDTH",
-    "add_cells",
     "arctan",
-    "compile_by_hand",
     "compiled_folder",
     "expm1",
     "exponential",
     "fingerprint",
-    "from_points",
     "inlined",
     "is_record",
-    "keep_larger",
     "kernel",
     "literally",
     "load",
     "log1p",
     "mills_ratio",
     "most_threads",
-    "no_cells",
-    "store_larger",
     "tanh",
-    "ticks",
-    "to_points",
     "use_threads",
 ]

@@ -30,12 +30,14 @@ an FMA instruction, LLVM does not vectorize `fma` in float64.
 # pyright: basic
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from chainrule.engines.compiled.compiler.intrinsics import arctan, expm1, exponential, log1p, mills_ratio, tanh
-from chainrule.engines.compiled.compiler.kernel_values import LlvmValue, ir
+from chainrule.engines.compiled.compiler.kernel_arithmetic import to_number
+from chainrule.engines.compiled.compiler.kernel_code import KernelCode
+from chainrule.engines.compiled.compiler.kernel_values import DType, KernelNumber, LlvmValue, Value, ir
 from chainrule.engines.compiled.compiler.processor import COUNT, WIDTH
-from chainrule.engines.compiled.compiler.vectors import CodeBuilder
 from chainrule.operations.normal import MILLS_CENTER, MILLS_COEFFICIENTS
 
 HAS_FMA = COUNT == 32 or WIDTH == 32  # whether the processor has a fused multiply-add instruction (SSE does not)
@@ -67,12 +69,20 @@ ARCTAN_COEFFICIENTS = {
 QUARTER_PI_RESIDUAL = {32: -2.1855695000931214e-08, 64: 3.061616997868383e-17}
 
 
+class _Call(NamedTuple):
+    """A call of a function: the builder of the kernel's code, and the arguments, numbers of one dtype."""
+
+    builder: Any
+    dtype: DType
+    arguments: Sequence[LlvmValue]
+
+
 class _FloatCode:
     """Emits arithmetic on floats of one format."""
 
-    def __init__(self, call: CodeBuilder) -> None:
+    def __init__(self, call: _Call) -> None:
         self.builder = call.builder
-        self.bits = call.return_type.bitwidth
+        self.bits = call.dtype.bitwidth
         if self.bits == 32:
             self.float_type = ir.FloatType()
         else:
@@ -145,7 +155,7 @@ class _FloatCode:
         return self.multiply_add(power, p, self.builder.fsub(power, self.number(1.0)))
 
 
-def _exponential(call: CodeBuilder) -> LlvmValue:
+def _exponential(call: _Call) -> LlvmValue:
     code = _FloatCode(call)
     power, p = code.power_and_expm1(call.arguments[0])
     if not HAS_FMA:  # not 2ᵏ p + 2ᵏ: 2ᵏ p may be denormal and would be flushed to 0
@@ -153,11 +163,11 @@ def _exponential(call: CodeBuilder) -> LlvmValue:
     return code.multiply_add(power, p, power)
 
 
-def _expm1(call: CodeBuilder) -> LlvmValue:
+def _expm1(call: _Call) -> LlvmValue:
     return _FloatCode(call).expm1(call.arguments[0])
 
 
-def _log1p(call: CodeBuilder) -> LlvmValue:
+def _log1p(call: _Call) -> LlvmValue:
     [x] = call.arguments
     code = _FloatCode(call)
     builder = call.builder
@@ -166,7 +176,7 @@ def _log1p(call: CodeBuilder) -> LlvmValue:
     return builder.fmul(z, code.polynomial(series, builder.fmul(z, z)))
 
 
-def _tanh(call: CodeBuilder) -> LlvmValue:
+def _tanh(call: _Call) -> LlvmValue:
     [x] = call.arguments
     code = _FloatCode(call)
     builder = call.builder
@@ -175,7 +185,7 @@ def _tanh(call: CodeBuilder) -> LlvmValue:
     return code.call("copysign", magnitude, x)
 
 
-def _arctan(call: CodeBuilder) -> LlvmValue:
+def _arctan(call: _Call) -> LlvmValue:
     """Emit arctan x = sign(x) · (constant + arctan z), with |z| ≤ tan(π/8), where a polynomial is accurate.
 
         |x| ≤ tan(π/8)      z = |x|                        constant 0
@@ -207,7 +217,7 @@ def _arctan(call: CodeBuilder) -> LlvmValue:
     return code.call("copysign", builder.fadd(high, builder.fadd(z, builder.fadd(correction, low))), x)
 
 
-def _mills_ratio(call: CodeBuilder) -> LlvmValue:
+def _mills_ratio(call: _Call) -> LlvmValue:
     code = _FloatCode(call)
     builder = call.builder
     reciprocal = builder.fdiv(code.number(1.0), builder.fadd(call.arguments[0], code.number(MILLS_CENTER)))
@@ -223,4 +233,20 @@ _FUNCTION_EMITTERS = {
     arctan: _arctan,
     mills_ratio: _mills_ratio,
 }
-CODE = {function: (lambda arguments: arguments[0], code) for function, code in _FUNCTION_EMITTERS.items()}
+
+
+def emitter_of(callee: Any) -> Callable[[KernelCode, list[Value]], Value] | None:
+    """Return a function that emits a call of `callee`, or None if `callee` is not an elementary function."""
+    try:
+        emit_code = _FUNCTION_EMITTERS.get(callee)
+    except TypeError:  # not hashable
+        return None
+    if emit_code is None:
+        return None
+
+    def emit(code: KernelCode, arguments: list[Value]) -> Value:
+        numbers = [to_number(code, argument) for argument in arguments]
+        dtype = numbers[0].dtype
+        return KernelNumber(dtype, emit_code(_Call(code.builder, dtype, [number.value for number in numbers])))
+
+    return emit

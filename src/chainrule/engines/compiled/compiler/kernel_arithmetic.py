@@ -24,7 +24,6 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     DType,
     KernelArray,
     KernelNumber,
-    TileValue,
     Unsupported,
     Value,
     dtype_of,
@@ -116,7 +115,7 @@ def truth(code: KernelCode, value: Value) -> Any:
     """Return the truth value of a value: a Python bool for a constant, else an LLVM value."""
     if isinstance(value, KernelNumber):
         return to_number(code, value, BOOL).value
-    if isinstance(value, KernelArray | TileValue):
+    if isinstance(value, KernelArray):
         raise Unsupported("the truth value of an array")
     return bool(value)
 

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.engines.compiled.compiler import intrinsic_code
+from chainrule.engines.compiled.compiler import elementary_code
 from chainrule.engines.compiled.compiler.kernel_arithmetic import (
     accumulate,
     binary,
@@ -34,7 +34,6 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     DType,
     KernelArray,
     KernelNumber,
-    TileValue,
     Unsupported,
     Value,
     dtype_of,
@@ -246,7 +245,7 @@ def _attribute(code: KernelCode, value: Value, name: str) -> Value:
         return attribute
     if isinstance(value, DType):
         return {"type": value, "itemsize": value.bitwidth // 8}[name]
-    if isinstance(value, KernelNumber | TileValue):
+    if isinstance(value, KernelNumber):
         raise Unsupported(f"the attribute {name}")
     return from_python(getattr(value, name))
 
@@ -307,7 +306,7 @@ def _call_expression(code: KernelCode, node: ast.Call) -> Value:
         return code.inline(code, callee.py_func, values, named)
     if inspect.isclass(callee) and issubclass(callee, tuple):
         return callee(*values, **named)
-    if (emit := intrinsic_code.emitter_of(callee)) is not None:
+    if (emit := elementary_code.emitter_of(callee)) is not None:
         return emit(code, values)
     result = call_builtin(code, callee, values, named)
     if result is NotImplemented:

@@ -11,7 +11,6 @@ from chainrule.engines.compiled.compiler.kernel_arrays import release
 from chainrule.engines.compiled.compiler.kernel_code import KernelCode, Slot
 from chainrule.engines.compiled.compiler.kernel_values import I64, INT64, KernelNumber, Unsupported, Value, is_constant
 from chainrule.engines.compiled.compiler.kernel_variables import AMBIGUOUS, stack_memory
-from chainrule.engines.compiled.compiler.vectors import has_step, unroll_metadata
 
 
 def emit_range(
@@ -37,9 +36,7 @@ def emit_range(
     build.position_at_end(inside)
     emit_loop_body(code, after, out, lambda: emit_iteration(KernelNumber(INT64, current)))
     build.store(build.add(current, increment, flags=("nsw",)), counter)
-    back_edge = build.branch(test)
-    if has_step(inside):
-        back_edge.set_metadata("llvm.loop", unroll_metadata(build.module))
+    build.branch(test)
     build.position_at_end(out)
 
 

@@ -63,15 +63,6 @@ DTYPES = {
 BOOL, UINT8, INT32, INT64, UINT64, FLOAT32, FLOAT64 = DTYPES.values()
 
 
-VOID = object()  # result type of a function that returns nothing
-
-
-class Literal(NamedTuple):
-    """The type of an integer that is a compile-time constant."""
-
-    literal_value: int
-
-
 class KernelNumber(NamedTuple):
     """A number computed when the kernel runs."""
 
@@ -87,17 +78,6 @@ class KernelArray(NamedTuple):
     shape: tuple[Any, ...]
     strides: tuple[Any, ...]
     contiguous: bool
-
-
-class TileValue(NamedTuple):
-    """A tile, or the column offsets of a tile, in registers.
-
-    tile   type: a `vectors.Tile` or `vectors.ColumnOffsets`
-    value  LLVM value
-    """
-
-    tile: Any
-    value: Any
 
 
 Value: TypeAlias = Any  # an instance of one of these classes, or a Python object
@@ -120,7 +100,7 @@ def is_constant(value: Value) -> bool:
 
 def is_tuple(value: Value) -> bool:
     """Return whether a value is a tuple of values."""
-    return isinstance(value, tuple) and not isinstance(value, KernelNumber | KernelArray | TileValue)
+    return isinstance(value, tuple) and not isinstance(value, KernelNumber | KernelArray)
 
 
 def from_python(value: Any) -> Value:
@@ -157,7 +137,7 @@ def result_dtype(a: DType, b: DType) -> DType:
 
 def llvm_values(value: Value) -> list[Any]:
     """Return the LLVM values that make up a value, in order."""
-    if isinstance(value, KernelNumber | TileValue):
+    if isinstance(value, KernelNumber):
         return [value.value]
     if isinstance(value, KernelArray):
         return [value.pointer, *llvm_values((*value.shape, *value.strides))]
@@ -172,8 +152,6 @@ def rebuild(template: Value, numbers: Any) -> Value:
     """Return a value of the same type as `template`, built from the next LLVM values of an iterator."""
     if isinstance(template, KernelNumber):
         return KernelNumber(template.dtype, next(numbers))
-    if isinstance(template, TileValue):
-        return TileValue(template.tile, next(numbers))
     if isinstance(template, KernelArray):
         pointer = next(numbers)
         shape = tuple(rebuild(size, numbers) for size in template.shape)
@@ -191,8 +169,6 @@ def slot_type(value: Value) -> Any:
     """Return a key for the type of a value. Values with equal keys fit into the same `kernel_variables.Slot`."""
     if isinstance(value, KernelNumber):
         return value.dtype.name
-    if isinstance(value, TileValue):
-        return ("tile", value.tile)
     if isinstance(value, KernelArray):
         return ("array", value.dtype.name, len(value.shape), value.contiguous)
     if isinstance(value, tuple):

@@ -258,7 +258,7 @@ class Emitter(Expressions):
         status = self.builder.call(call, [self._address(function), *tables])
         self._return_error(self.builder.zext(status, I64))
 
-    def _word(self, number: LlvmValue, *, is_float: bool) -> LlvmValue:
+    def _word(self, number: Any, *, is_float: bool) -> LlvmValue:
         """Return a number as a word: an int64, or the bits of a double."""
         if is_float:
             return self.builder.bitcast(self._convert(number, float), I64)

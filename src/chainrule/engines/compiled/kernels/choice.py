@@ -18,18 +18,17 @@ from typing import Any, NamedTuple
 
 from chainrule.core.shapes import NO_PADDING, Pair
 from chainrule.engines.compiled.compiler import COUNT, WIDTH
-from chainrule.engines.compiled.kernels.filter_tiles import TILE_COLUMNS
 from chainrule.engines.compiled.kernels.layout import correlate_shape
-from chainrule.engines.compiled.kernels.registry import UNCONDITIONAL, Attributes, Conditions, Fit
+from chainrule.engines.compiled.kernels.registry import UNCONDITIONAL, Attributes, Conditions, Fit, lanes
 from chainrule.engines.compiled.kernels.row_tiles import (
     BASE_TILE,
+    FILTER_COLUMNS,
     LONG_SIDE,
     SHORT_SIDE,
     TILE_OF_5,
     TILE_OF_6,
     in_tall_tiles,
 )
-from chainrule.engines.compiled.kernels.tiles import lanes
 
 UNCACHED_WEIGHTS = 1 << 18  # weights; twice as many float32 numbers do not fit into a fast cache
 SAMPLES_PER_TRANSFORM = 12  # samples of a typical block, which share the transformed kernels
@@ -235,9 +234,9 @@ def kernel_gradient_estimates(
     filters, by_taps = (ungrouped * _side_by_side(dy[0], itemsize, odd_cost) for odd_cost in odd)
     weights, outputs, width = x[0] * math.prod(kernel), math.prod(dy[1:]), _width(x[2], attributes)
     transposed = outputs * COSTS.transposed / weights
-    taps = by_taps * (_pairs(x[1:], kernel, dy[1:], attributes) * _round_up(x[0], TILE_COLUMNS) / x[0] + transposed)
+    taps = by_taps * (_pairs(x[1:], kernel, dy[1:], attributes) * _round_up(x[0], FILTER_COLUMNS) / x[0] + transposed)
     rows = _rows(dy[0], dy[1:], width, (x[0], *kernel), attributes, itemsize, gradient=True)
-    in_filters = outputs * _round_up(weights, TILE_COLUMNS) / weights + transposed
+    in_filters = outputs * _round_up(weights, FILTER_COLUMNS) / weights + transposed
     return {
         "correlate_filters_dw": filters * in_filters,
         "cross_correlate_dw": COSTS.added_across * rows,

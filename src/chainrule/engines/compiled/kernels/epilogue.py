@@ -6,9 +6,6 @@ These steps are the bias, a normalization in inference, the following activation
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from chainrule.engines.compiled.compiler import inlined
 from chainrule.engines.compiled.kernels.layout import correlate_shape
 from chainrule.engines.compiled.kernels.registry import SHARED_FROM, always, operation
 
@@ -46,52 +43,6 @@ class Chunk(NamedTuple):
 
 
 WHOLE_RESULT = Chunk()
-
-
-class Clamp(NamedTuple):
-    """An activation as bounds: results are clamped to [minimum, maximum], which are −∞ and ∞ without a ReLU."""
-
-    minimum: Any
-    maximum: Any
-
-
-class LaneEpilogue(NamedTuple):
-    """The steps applied to sums: sums·factor + addend if scaled, otherwise sums + addend, and then the clamp.
-
-    addends, factors  one value per filter, or per lane if the lanes of a vector are filters
-    """
-
-    addends: Any
-    factors: Any
-    scaled: bool
-    clamp: Any
-
-
-@inlined
-def clamp_of(epilogue, y):
-    """Return the `Clamp` of the activation in an epilogue, in the dtype of y."""
-    minimum = y.dtype.type(0 if epilogue.rectify or epilogue.capped > 0 else -np.inf)
-    return Clamp(minimum, y.dtype.type(epilogue.capped if epilogue.capped > 0 else np.inf))
-
-
-@inlined
-def scales_of(b, scaled, y):
-    """Return the addends and the factors of the filters of y.
-
-    b is None or the biases; if scaled, it is all addends followed by all factors.
-    """
-    filters = y.shape[1]
-    if b is None:
-        return np.zeros(filters, y.dtype), np.ones(filters, y.dtype)
-    if scaled:
-        return b[:filters], b[filters:]
-    return b, np.ones(filters, y.dtype)
-
-
-@inlined
-def is_untied(b, scaled, y):
-    """Return whether b has one bias per filter and output position, instead of one per filter."""
-    return b is not None and not scaled and b.size > y.shape[1]
 
 
 def has_tied_bias(arrays: Sequence[Any]) -> bool:

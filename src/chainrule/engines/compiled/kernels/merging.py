@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.engines.compiled.compiler import inlined, kernel
+from chainrule.engines.compiled.compiler import kernel
 from chainrule.engines.compiled.kernels.registry import (
     CHEAP_FROM,
     Attributes,
@@ -15,37 +15,27 @@ from chainrule.engines.compiled.kernels.registry import (
     partwise,
     pointwise,
 )
+from chainrule.engines.native.calls import in_c
 from chainrule.operations import definitions, generator
 from chainrule.operations.scalar_code import pointwise_kernel_source
 
 
 @pointwise(CHEAP_FROM, epilogues={"rectify": always})
-@kernel
+@in_c
 def add(a, b, y, rectify=False):
     """Compute y = a + b, followed by a ReLU if `rectify`."""
-    first, second, result = a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
-    zero = y.dtype.type(0)
-    for k in range(result.size):
-        v = first[k] + second[k]
-        result[k] = zero if rectify and v <= zero else v
 
 
 @operation(like(0))
-@kernel
+@in_c
 def add_dx(dy, dx):
     """Copy dy."""
-    source, result = dy.reshape(dy.size), dx.reshape(dx.size)
-    for k in range(result.size):
-        result[k] = source[k]
 
 
 @pointwise(CHEAP_FROM)
-@kernel
+@in_c
 def multiply(a, b, y):
     """Compute y = a · b."""
-    first, second, result = a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
-    for k in range(result.size):
-        result[k] = first[k] * second[k]
 
 
 def _has_factor_per_image(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
@@ -54,35 +44,21 @@ def _has_factor_per_image(arrays: Sequence[Any], attributes: Attributes, itemsiz
 
 
 @operation(like(0), piece=2, shared_from=CHEAP_FROM, fits=_has_factor_per_image)
-@kernel
+@in_c
 def multiply_images(a, b, y):
     """Compute y = a · b, where b (N, C, 1, 1) has one factor for each image of a (N, C, H, W)."""
-    images, factors, result = a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
-    cells = result.size // factors.size
-    for c in range(factors.size):
-        factor = factors[c]
-        for k in range(c * cells, (c + 1) * cells):
-            result[k] = images[k] * factor
 
 
 @pointwise(CHEAP_FROM)
-@kernel
+@in_c
 def maximum(a, b, y):
     """Compute y = max(a, b). NaN propagates."""
-    first, second, result = a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
-    for k in range(result.size):
-        v = second[k] if first[k] < second[k] else first[k]
-        result[k] = v if second[k] == second[k] else second[k]
 
 
 @pointwise(CHEAP_FROM)
-@kernel
+@in_c
 def minimum(a, b, y):
     """Compute y = min(a, b). NaN propagates."""
-    first, second, result = a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
-    for k in range(result.size):
-        v = second[k] if second[k] < first[k] else first[k]
-        result[k] = v if second[k] == second[k] else second[k]
 
 
 def _define() -> None:
@@ -96,63 +72,15 @@ _define()
 
 
 @operation(lambda arrays, attributes: [(arrays[0].shape[0], *attributes["shape"])])
-@kernel
+@in_c
 def broadcast(x, y):
     """Repeat x along its axes of size 1. Elements along the last axes are copied together, as a run, or repeated."""
-    source, target = x.reshape(x.size), y.reshape(y.size)
-    axis, length = _repeated_run(x.shape, y.shape)
-    step = 1 if x.shape[axis] == y.shape[axis] else 0
-    for run in range(target.size // length):
-        source_start, target_start = _repeated_start(run, axis, x.shape, y.shape), run * length
-        for k in range(length):
-            target[target_start + k] = source[source_start + k * step]
 
 
 @operation(lambda arrays, attributes: [(arrays[0].shape[0], *attributes["shape"])])
-@kernel
+@in_c
 def broadcast_dx(dy, dx):
     """Add the elements of dy to those of dx that were repeated, in the order of dy."""
-    upstream, result = dy.reshape(dy.size), dx.reshape(dx.size)
-    axis, length = _repeated_run(dx.shape, dy.shape)
-    result[:] = 0
-    for run in range(upstream.size // length):
-        start, target_start = run * length, _repeated_start(run, axis, dx.shape, dy.shape)
-        if dx.shape[axis] == dy.shape[axis]:
-            for k in range(length):
-                result[target_start + k] += upstream[start + k]
-        else:
-            total = result[target_start]
-            for k in range(length):
-                total += upstream[start + k]
-            result[target_start] = total
-
-
-@inlined
-def _repeated_run(inside, outside):
-    """Return the first of the last axes that are all repeated, or all equal, and the product of their sizes.
-
-    inside, outside  shapes of an array before and after its repetition, including the batch axis
-    """
-    axis = len(outside) - 1
-    length, is_equal = outside[axis], inside[axis] == outside[axis]
-    while axis > 1 and (inside[axis - 1] == outside[axis - 1]) == is_equal:
-        axis -= 1
-        length *= outside[axis]
-    return axis, length
-
-
-@inlined
-def _repeated_start(run, axis, inside, outside):
-    """Return the offset of the elements that a run repeats; `axis` is the first axis of the run."""
-    offset, step = 0, 1
-    for other in range(axis, len(inside)):
-        step *= inside[other]
-    for other in range(axis - 1, 0, -1):
-        index = run % outside[other]
-        offset += (index if index < inside[other] else 0) * step
-        step *= inside[other]
-        run //= outside[other]
-    return offset + run * step
 
 
 def _whole(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
@@ -162,7 +90,7 @@ def _whole(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 
 
 @operation(_whole, joins=("concatenate",))
-@kernel
+@in_c
 def place(x, y, axis=0, offset=0, whole=0):
     """Copy x into y, a concatenation of samples along an axis.
 
@@ -170,19 +98,6 @@ def place(x, y, axis=0, offset=0, whole=0):
     offset  index in y of the start of x, along this axis
     whole   size of y along this axis
     """
-    outer, inner = x.shape[0], 1
-    for other in range(axis):
-        outer *= x.shape[other + 1]
-    for other in range(axis + 2, x.ndim):
-        inner *= x.shape[other]
-    length = inner * x.shape[axis + 1]
-    source, result = x.reshape(x.size), y.reshape(y.size)
-    for row in range(outer):
-        begin = (row * whole + offset) * inner
-        target = result[begin : begin + length]
-        part = source[row * length : (row + 1) * length]
-        for p in range(length):
-            target[p] = part[p]
 
 
 @partwise("place")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from chainrule._io.locks import cached_property
-from chainrule.engines.compiled.compiler import COUNT, is_record, kernel
+from chainrule.engines.compiled.compiler import COUNT, WIDTH, is_record, kernel
 
 SPEED = COUNT // 16  # approximate relative speed of sums: 1 with 16 registers (AVX2), 2 with 32 (AVX-512)
 SHARED_FROM = SPEED << 16  # multiplications for one sample; fewer take less than 2 µs, the time of two barriers
@@ -70,6 +70,11 @@ class InputBuffer(NamedTuple):
 
     result: str
     tiled: bool
+
+
+def lanes(itemsize: int) -> int:
+    """Return the number of elements of `itemsize` bytes in a vector."""
+    return WIDTH // itemsize
 
 
 def always(_: Any) -> bool:
@@ -315,11 +320,8 @@ def elementwise(function: Callable[..., Any]) -> Any:
     return operation(like(0))(kernel(function))
 
 
-def update(function: Callable[..., Any]) -> Any:
-    """Compile a function and register it as an optimizer update of p, g and moments.
-
-    All arrays except the gradient g are modified in place.
-    """
-    parameters = inspect.signature(function).parameters.values()
+def update(kernel: Any) -> Any:
+    """Register a kernel as an optimizer's update of p, g and moments; it modifies all of them in place except g."""
+    parameters = inspect.signature(kernel).parameters.values()
     changed = tuple(p.name for p in parameters if p.default is p.empty and p.name != "g")
-    return operation(like(), in_place=changed)(kernel(function))
+    return operation(like(), in_place=changed)(kernel)

@@ -1,77 +1,78 @@
-"""Cross-correlation with stride 1, and its gradients, with Winograd's algorithms F(4×4, 3×3) and F(2×2, 5×5).
+"""Cross-correlation with stride 1, and its gradients, with Winograd's algorithms, in kernels/winograd.c."""
 
-In the equations, p is the padding at the start of an axis, and d is the dilation.
-"""
+from collections.abc import Sequence
+from typing import Any
 
-from chainrule.engines.compiled.compiler import kernel
 from chainrule.engines.compiled.kernels.choice import forward_fit, input_gradient_fit, kernel_gradient_fit
 from chainrule.engines.compiled.kernels.epilogue import NO_EPILOGUE, WHOLE_RESULT, correlation
-from chainrule.engines.compiled.kernels.layout import PLAIN_WINDOW, correlate_dw_shape, correlate_dx_shape
-from chainrule.engines.compiled.kernels.registry import operation
-from chainrule.engines.compiled.kernels.winograd_tiles import (
-    correlate_at_points,
-    correlate_at_points_dw,
-    correlate_at_points_dx,
-    share_tiled_rows,
+from chainrule.engines.compiled.kernels.layout import (
+    PLAIN_WINDOW,
+    conflict_free_stride,
+    correlate_dw_shape,
+    correlate_dx_shape,
 )
+from chainrule.engines.compiled.kernels.registry import Attributes, Shapes, Share, lanes, operation, rows_or_filters
+from chainrule.engines.compiled.kernels.transposing import MAX_LANES
+from chainrule.engines.native.calls import in_c
 
-IN_3X3 = 3, 4  # weights and results of a tile along each axis
-IN_5X5 = 5, 2
+POINTS = 36
+
+
+def share_tiled_rows(shape: tuple[int, ...], itemsize: int, attributes: Attributes) -> Share:
+    """Return the division of a result by rows of tiles or by vectors of filters."""
+    vector = lanes(itemsize)
+    vectors = -(-shape[0] // vector)
+    return rows_or_filters(
+        shape, vector, -(-vectors // 2) / vectors, tile_height=4 * attributes.get("dilation", (1, 1))[0]
+    )
+
+
+def points_shape(arrays: Sequence[Any], _: Attributes) -> Shapes:
+    """Return the number of elements of the weights at the points."""
+    filters, channels = arrays[0].shape[:2]
+    return [(POINTS * conflict_free_stride(channels * -(-filters // MAX_LANES) * MAX_LANES),)]
+
+
+@operation(points_shape, part_of="cross_correlate")
+@in_c
+def pack_points(w, packed, window=PLAIN_WINDOW, lowest=0, highest=-1):
+    """Transform a range of filters. The first filter, o, starts at element o·channels of each point's matrix."""
 
 
 @correlation(fits=forward_fit("correlate_winograd"), share=share_tiled_rows, packing="pack_points")
-@kernel
+@in_c
 def correlate_winograd(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT, packed=False):
-    """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
+    """Compute y = w ⋆ x + b for kernels of 3×3; see `epilogue.correlation` for the parameters.
 
-    See `epilogue.correlation` for the parameters. `chunk.first` must be a multiple of 4 times the dilation: the
-    tiles then do not depend on the division into chunks.
+    `chunk.first` must be a multiple of 4 times the dilation: the tiles then do not depend on the division into chunks.
     """
-    correlate_at_points(x, w, b, y, window, epilogue, chunk, packed, IN_3X3[1])
 
 
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_winograd_dx"))
-@kernel
+@in_c
 def correlate_winograd_dx(dy, w, dx, window=PLAIN_WINDOW):
-    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes."""
-    correlate_at_points_dx(dy, w, dx, window, *IN_3X3)
+    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes, for kernels of 3×3."""
 
 
-@operation(
-    correlate_dw_shape,
-    accumulates=True,
-    fits=kernel_gradient_fit("correlate_winograd_dw"),
-)
-@kernel
+@operation(correlate_dw_shape, accumulates=True, fits=kernel_gradient_fit("correlate_winograd_dw"))
+@in_c
 def correlate_winograd_dw(x, dy, dw, window=PLAIN_WINDOW):
-    """Add x ⋆ dy to dw, summed over the samples of a block."""
-    correlate_at_points_dw(x, dy, dw, window, *IN_3X3)
+    """Add x ⋆ dy to dw, summed over the samples of a block, for kernels of 3×3."""
 
 
 @correlation(fits=forward_fit("correlate_winograd_5x5"), share=share_tiled_rows, packing="pack_points")
-@kernel
+@in_c
 def correlate_winograd_5x5(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT, packed=False):
-    """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
-
-    See `epilogue.correlation` for the parameters. `chunk.first` must be a multiple of 2 times the dilation: the
-    tiles then do not depend on the division into chunks.
-    """
-    correlate_at_points(x, w, b, y, window, epilogue, chunk, packed, IN_5X5[1])
+    """Compute y = w ⋆ x + b for kernels of 5×5, as `correlate_winograd` does."""
 
 
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_winograd_5x5_dx"))
-@kernel
+@in_c
 def correlate_winograd_5x5_dx(dy, w, dx, window=PLAIN_WINDOW):
-    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes."""
-    correlate_at_points_dx(dy, w, dx, window, *IN_5X5)
+    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes, for kernels of 5×5."""
 
 
-@operation(
-    correlate_dw_shape,
-    accumulates=True,
-    fits=kernel_gradient_fit("correlate_winograd_5x5_dw"),
-)
-@kernel
+@operation(correlate_dw_shape, accumulates=True, fits=kernel_gradient_fit("correlate_winograd_5x5_dw"))
+@in_c
 def correlate_winograd_5x5_dw(x, dy, dw, window=PLAIN_WINDOW):
-    """Add x ⋆ dy to dw, summed over the samples of a block."""
-    correlate_at_points_dw(x, dy, dw, window, *IN_5X5)
+    """Add x ⋆ dy to dw, summed over the samples of a block, for kernels of 5×5."""

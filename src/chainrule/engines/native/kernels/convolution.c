@@ -1,12 +1,12 @@
 /* Cross-correlation and its gradients for all strides, dilations, groups and kernel sizes.
  *
- * A padded image is a flat array, in rows of `width` elements. Output (i, j) has index p = i·width + j, and its input under
- * tap k is taps[k] elements after element p:
+ * A padded image is a flat array, in rows of `width` elements. Output (i, j) has index p = i·width + j, and its input
+ * under tap k is taps[k] elements after element p:
  *
  *     y[o, p] = Σ_k w[o, k] · cells[p + taps[k]]        k over the taps (c, u, v)
  *
- * The ends of rows need no special treatment, and neighboring outputs form a vector. The last elements of each row of sums,
- * where no output exists, are garbage that is never read.
+ * The ends of rows need no special treatment, and neighboring outputs form a vector. The last elements of each row of
+ * sums, where no output exists, are garbage that is never read.
  *
  * stride  each phase of an image is an image of its own; every tap reads one of them
  * dx      the same sums over dy, for one phase of dx at a time; with stride 1, this is the full convolution
@@ -40,7 +40,8 @@ static int64_t row_size(int64_t length)
 }
 
 /* sums[b, p] = Σ_k w[columns[b] + order[k]] · cells[p + taps[k]] for the outputs p and filters b of a tile */
-INLINE void correlate_tile(const Correlation *c, int64_t p, const real *w, const int64_t *columns_at, real *sums, int rows, int columns)
+INLINE void correlate_tile(const Correlation *c, int64_t p, const real *w, const int64_t *columns_at, real *sums,
+                           int rows, int columns)
 {
     vec t[32];
     tile_zeros(t, rows, columns);
@@ -49,7 +50,8 @@ INLINE void correlate_tile(const Correlation *c, int64_t p, const real *w, const
     tile_store(t, sums + p, c->size, rows, columns);
 }
 
-SEPARATE void correlate_tile_of(RowTile tile, const Correlation *c, int64_t p, const real *w, const int64_t *columns, real *sums)
+SEPARATE void correlate_tile_of(RowTile tile, const Correlation *c, int64_t p, const real *w, const int64_t *columns,
+                                real *sums)
 {
     FOR_ROW_TILE(tile.rows, tile.columns, correlate_tile, c, p, w, columns, sums)
 }
@@ -77,30 +79,19 @@ INLINE vec maxima_of_2x2(const real *x, int64_t width)
     return larger(evens(a, b), odds(a, b));
 }
 
-/* Write rows of y for filter o from its sums, which have rows of `width` elements. `biases`: one per element of y, or NULL. */
-static void write_rows(const real *sums, int64_t width, Epilogue epilogue, int64_t o, const real *biases, real *y,
-                       int64_t rows, int64_t columns)
+/* Write rows of y for filter o from its sums, which have rows of `width` elements. `biases`: one per element of y, or
+ * NULL. The last vector of a row goes on in the next row, which is written later. */
+INLINE void write_rows(const real *sums, int64_t width, Epilogue epilogue, int64_t o, const real *biases, real *y,
+                       int64_t rows, int64_t columns, bool pooled)
 {
-    real factor = factor_of(epilogue, o), addend = biases ? 0 : addend_of(epilogue, o);
-    if (width == columns && !epilogue.pooled) { /* one long row */
-        columns *= rows;
-        rows = 1;
-    }
-    for (int64_t i = 0; i < rows; i++, y += columns) {
-        const real *row = sums + i * width;
-        if (epilogue.pooled) {
-            for (int64_t j = 0; j < columns; j += LANES) {
-                real maxima[VEC_LANES];
-                put(maxima, maxima_of_2x2(sums + 2 * (i * width + j), width));
-                write_results(maxima, y + j, min64(LANES, columns - j), factor, addend, epilogue.least, epilogue.most);
-            }
-        } else if (biases) {
-            for (int64_t j = 0; j < columns; j++) y[j] = row[j] + biases[i * columns + j];
-            write_results(y, y, columns, factor, addend, epilogue.least, epilogue.most);
-        } else {
-            write_results(row, y, columns, factor, addend, epilogue.least, epilogue.most);
+    vec factor = spread(factor_of(epilogue, o)), addend = spread(biases ? 0 : addend_of(epilogue, o));
+    const real *end = y + rows * columns;
+    for (; y < end; y += columns, sums += pooled ? 2 * width : width)
+        for (int64_t j = 0; j < columns; j += LANES) {
+            vec v = pooled ? maxima_of_2x2(sums + 2 * j, width) : at(sums + j);
+            if (biases) addend = at_part(biases + (y - end + rows * columns + j), end - y - j);
+            put_part(y + j, finished(epilogue, v, factor, addend), end - y - j);
         }
-    }
 }
 
 static int64_t *ascending(int64_t count)
@@ -110,9 +101,9 @@ static int64_t *ascending(int64_t count)
     return order;
 }
 
-/* y[n,o,i,j] = b[o] + Σ_{c,u,v} x̄[n,c, s·i + d·u, s·j + d·v] · w[o,c,u,v], x̄: x padded with zeros; c in the group of o
- * x (N, C, H, W), w (C_out, C/groups, KH, KW), b (C_out), (2, C_out) with factors, or (C_out, H', W') → y (N, C_out, H', W')
- * If pooled, the maximum of each 2×2 window of these: two rows of sums yield one row of y. */
+/* y[n,o,i,j] = b[o] + Σ_{c,u,v} x̄[n,c, s·i + d·u, s·j + d·v] · w[o,c,u,v], x̄: x padded with zeros, c in its group
+ * x (N, C, H, W), w (C_out, C/groups, KH, KW), b (C_out), (2, C_out) with factors, or (C_out, H', W')
+ * → y (N, C_out, H', W'). If pooled, the maximum of each 2×2 window of these: two rows of sums yield one row of y. */
 KERNEL(cross_correlate)
 {
     Array x = arrays[0], w = arrays[1], y = arrays[3];
@@ -127,9 +118,10 @@ KERNEL(cross_correlate)
     if (rows <= 0) return DONE;
     Range read = input_rows(x, w, window, pool * first, pool * chunk.rows[1]);
     int64_t *taps = NAME(forward_taps)(w, layout, window), size = row_size(length);
-    real *cells = zeros(NAME(buffer_size)(x.shape[1] * channel, (window.groups - 1) * group + skipped, taps, weights, size));
+    int64_t last = (window.groups - 1) * group + skipped;
+    real *cells = zeros(NAME(buffer_size)(x.shape[1] * channel, last, taps, weights, size));
     real *sums = reals((outs + MOST_COLUMNS) * size);
-    Correlation c = {.taps = taps, .order = ascending(weights), .count = weights, .sums = sums, .size = size, .length = length};
+    Correlation c = {NULL, taps, ascending(weights), weights, sums, size, length};
     for (int64_t n = 0; n < x.shape[0]; n++) {
         NAME(lay_out)(x, n, cells, layout, window, read);
         for (int64_t g = 0; g < window.groups; g++) {
@@ -139,7 +131,9 @@ KERNEL(cross_correlate)
             for (int64_t o = lowest; o < end; o++) {
                 const real *biases = epilogue.untied ? epilogue.addends + o * plane + first * columns : NULL;
                 real *result = (real *)y.at + (n * y.shape[1] + o) * plane + first * columns;
-                write_rows(sums + (o - lowest) * size, layout.width, epilogue, o, biases, result, rows, columns);
+                const real *own = sums + (o - lowest) * size;
+                if (epilogue.pooled) write_rows(own, layout.width, epilogue, o, biases, result, rows, columns, true);
+                else write_rows(own, layout.width, epilogue, o, biases, result, rows, columns, false);
             }
         }
     }
@@ -163,10 +157,10 @@ static Extent extent_of(int axis, int64_t phase, Window window, Array w, Array d
     return (Extent){first, count, max64(lead, 0), max64(after, 0), max64(-lead, 0)};
 }
 
-/* Set the distances from an element of dx to the elements of padded dy under the taps (o, u, v) that a phase of dx uses, and
- * the places of their weights after the first one of the same channel and group; return the number of taps. */
-static int64_t backward_taps(Array w, const int64_t *phase, Layout layout, int64_t filters, Window window, int64_t *taps,
-                             int64_t *order)
+/* Set the distances from an element of dx to the elements of padded dy under the taps (o, u, v) that a phase of dx
+ * uses, and the places of their weights after the first one of the same channel and group; return their number. */
+static int64_t backward_taps(Array w, const int64_t *phase, Layout layout, int64_t filters, Window window,
+                             int64_t *taps, int64_t *order)
 {
     int64_t width = w.shape[3], all = w.shape[2] * width, down = window.stride[0], along = window.stride[1], count = 0;
     int64_t far_i = window.dilation[0] * (w.shape[2] - 1) / down, far_j = window.dilation[1] * (width - 1) / along;
@@ -183,31 +177,30 @@ static int64_t backward_taps(Array w, const int64_t *phase, Layout layout, int64
     return filters * count;
 }
 
-/* Copy rows of sums to every s-th element of every s-th row of an image, whose rows have `columns` elements. */
-static void spread_rows(const real *sums, int64_t width, real *image, int64_t columns, int64_t rows, int64_t count,
+/* Copy rows of `count` sums to every s-th element of every s-th row of an image, from `y` to `end`, with rows of
+ * `columns` elements. */
+static void spread_rows(const real *sums, int64_t width, real *y, const real *end, int64_t columns, int64_t count,
                         const int64_t *stride)
 {
-    if (stride[0] == 1 && stride[1] == 1 && width == columns && count == columns) { /* one long row */
-        count *= rows;
-        rows = min64(rows, 1);
-    }
-    for (int64_t i = 0; i < rows; i++, sums += width, image += stride[0] * columns) {
+    int64_t along = stride[1];
+    for (; y < end; sums += width, y += stride[0] * columns) {
         int64_t k = 0;
-        if (stride[1] == 1) {
-            for (; k + LANES <= count; k += LANES) put(image + k, at(sums + k));
-        } else if (stride[1] == 2) {
-            for (; k + LANES < count; k += LANES) { /* the elements between these remain */
-                vec v = at(sums + k), *two = (vec *)(image + 2 * k);
+        for (; along < 3 && k + LANES <= count && y + along * (k + LANES) <= end; k += LANES) {
+            vec v = at(sums + k), *two = (vec *)(y + along * k);
+            if (along == 1) {
+                two[0] = v;
+            } else { /* the elements between these remain */
                 two[0] = __builtin_shufflevector(v, two[0], LANE_LIST(LOWER_HALF));
                 two[1] = __builtin_shufflevector(v, two[1], LANE_LIST(UPPER_HALF));
             }
         }
-        for (; k < count; k++) image[k * stride[1]] = sums[k];
+        for (; k < count; k++) y[k * along] = sums[k];
     }
 }
 
-/* dx[n,c, s·i + r] = Σ_{o, u ≡ r} w[o,c,u] · dy[n,o, i − d·u // s], on both axes, for phase r: the phase has every s-th row and
- * column of padded dx, and u ≡ r means d·u ≡ r modulo s. Its sums are contiguous, like those of a forward convolution of dy. */
+/* dx[n,c, s·i + r] = Σ_{o, u ≡ r} w[o,c,u] · dy[n,o, i − d·u // s], on both axes, for phase r: the phase has every s-th
+ * row and column of padded dx, and u ≡ r means d·u ≡ r modulo s. Its sums are contiguous, like those of a forward
+ * convolution of dy. */
 static void correlate_phase(Array dy, Array w, Array dx, const int64_t *phase, Window window)
 {
     Extent down = extent_of(0, phase[0], window, w, dy, dx), along = extent_of(1, phase[1], window, w, dy, dx);
@@ -217,11 +210,11 @@ static void correlate_phase(Array dy, Array w, Array dx, const int64_t *phase, W
     Layout layout = {width, (down.before + dy.shape[2] + down.after) * width};
     int64_t length = (down.count - 1) * width + along.count, size = row_size(length), group = filters * layout.plane;
     int64_t *taps = integers(filters * all), *order = integers(filters * all);
-    int64_t count = backward_taps(w, phase, layout, filters, window, taps, order), skipped = down.skip * width + along.skip;
+    int64_t count = backward_taps(w, phase, layout, filters, window, taps, order);
+    int64_t skipped = down.skip * width + along.skip;
     int64_t last = (window.groups - 1) * group + skipped;
     real *cells = zeros(NAME(buffer_size)(dy.shape[1] * layout.plane, last, taps, count, size));
-    Correlation c = {.taps = taps, .order = order, .count = count, .size = size, .length = length};
-    c.sums = reals((channels + MOST_COLUMNS) * size);
+    Correlation c = {NULL, taps, order, count, reals((channels + MOST_COLUMNS) * size), size, length};
     Window lead = {{1, 1}, {{down.before, 0}, {along.before, 0}}, {1, 1}, 1, false};
     int64_t top = stride[0] * down.first + phase[0] - window.padding[0][0];
     int64_t left = stride[1] * along.first + phase[1] - window.padding[1][0];
@@ -231,10 +224,9 @@ static void correlate_phase(Array dy, Array w, Array dx, const int64_t *phase, W
             c.cells = cells + g * group + skipped;
             correlate(&c, (const real *)w.at + g * filters * channels * all, all, channels);
             real *image = (real *)dx.at + (n * dx.shape[1] + g * channels) * dx.shape[2] * dx.shape[3];
-            for (int64_t channel = 0; channel < channels; channel++) {
-                real *target = image + (channel * dx.shape[2] + top) * dx.shape[3] + left;
-                spread_rows(c.sums + channel * size, width, target, dx.shape[3], down.count, along.count, stride);
-            }
+            for (int64_t channel = 0; channel < channels; channel++, image += dx.shape[2] * dx.shape[3])
+                spread_rows(c.sums + channel * size, width, image + top * dx.shape[3] + left,
+                            image + dx.shape[2] * dx.shape[3], dx.shape[3], along.count, stride);
         }
     }
 }
@@ -263,7 +255,8 @@ INLINE void gradient_tile(const Products *s, const int64_t *taps, real *sums, in
     EACH(k, 24 + VEC_LANES) t[k] = (vec){0};
     for (int64_t n = 0; n < s->samples; n++)
         for (int64_t p = 0; p < s->length; p += LANES)
-            tile_add_products(t, s->dy + n * s->upstream + p, s->size, s->cells + n * s->image + p, taps, rows, columns);
+            tile_add_products(t, s->dy + n * s->upstream + p, s->size, s->cells + n * s->image + p, taps,
+                              rows, columns);
     for (int k = 0; k < rows * columns; k += VEC_LANES) put(sums + k, lane_sums(t + k));
 }
 
@@ -290,6 +283,7 @@ KERNEL(cross_correlate_dw)
     memset(taps, 0, (size_t)(count + LONG_SIDE) * sizeof *taps);
     memcpy(taps, NAME(forward_taps)(dw, layout, window), (size_t)count * sizeof *taps);
     int64_t last = (block - 1) * image + (window.groups - 1) * group;
+    Range all = {0, dy.shape[2]};
     real *cells = zeros(NAME(buffer_size)(block * image, last, taps, count, size));
     real *rows = zeros((block - 1) * upstream + (dy.shape[1] + LONG_SIDE) * size), sums[24 + LANES];
     bool is_tall = round_up(outs, LONG_SIDE) < round_up(outs, SHORT_SIDE);
@@ -298,7 +292,7 @@ KERNEL(cross_correlate_dw)
         Products s = {.samples = min64(block, x.shape[0] - first), upstream, image, size, length};
         for (int64_t n = 0; n < s.samples; n++) {
             NAME(lay_out)(x, first + n, cells + n * image, layout, window, (Range){0, x.shape[2]});
-            NAME(lay_out)(dy, first + n, rows + n * upstream, (Layout){layout.width, size}, plain, (Range){0, dy.shape[2]});
+            NAME(lay_out)(dy, first + n, rows + n * upstream, (Layout){layout.width, size}, plain, all);
         }
         for (int64_t o = 0; o < dy.shape[1]; o += min64(filters, outs - o % outs)) {
             s.dy = rows + o * size;

@@ -56,13 +56,11 @@ INLINE Epilogue epilogue_of(const Number *numbers, Array b, int64_t filters)
 INLINE real addend_of(Epilogue epilogue, int64_t filter) { return epilogue.addends ? epilogue.addends[filter] : 0; }
 INLINE real factor_of(Epilogue epilogue, int64_t filter) { return epilogue.factors ? epilogue.factors[filter] : 1; }
 
-/* y[k] = clamp(x[k] · factor + addend) for k < count; NaN remains */
-INLINE void write_results(const real *x, real *y, int64_t count, real factor, real addend, real least, real most)
+/* clamp(sums · factor + addend) */
+INLINE vec finished(Epilogue epilogue, vec sums, vec factor, vec addend)
 {
-    for (int64_t k = 0; k < count; k++) {
-        real value = x[k] * factor + addend;
-        y[k] = value <= least ? least : value >= most ? most : value;
-    }
+    vec v = sums * factor + addend;
+    return epilogue.clamps ? clamped(v, epilogue.least, epilogue.most) : v;
 }
 
 INLINE Chunk chunk_of(const Number *numbers, int64_t rows, int64_t filters)

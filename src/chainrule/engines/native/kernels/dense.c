@@ -250,8 +250,12 @@ KERNEL(bias_gradient)
     int64_t count = arrays[0].shape[0], width = size_from(arrays[0], 1), channels = arrays[0].shape[1];
     if (numbers[0].i) channels = width;
     int64_t cells = width / max64(channels, 1);
-    for (int64_t row = 0; row < count * channels; row++) {
-        db[row % channels] += row_sum(dy + row * cells, cells);
+    for (int64_t n = 0; n < count; n++, dy += width) {
+        if (cells == 1) {
+            for (int64_t c = 0; c < channels; c++) db[c] += dy[c];
+        } else {
+            for (int64_t c = 0; c < channels; c++) db[c] += row_sum(dy + c * cells, cells);
+        }
     }
     return DONE;
 }

@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #define AXES 6
 
@@ -77,13 +80,31 @@ INLINE void put(real *y, vec v) { *(vec *)y = v; }
 INLINE vec spread(real value) { return value - (vec){0}; }
 /* Lane by lane: a where the mask is set, otherwise b. */
 INLINE vec choose(mask m, vec a, vec b) { return (vec)(((mask)a & m) | ((mask)b & ~m)); }
-/* The maximum, lane by lane; NaN propagates. */
-INLINE vec larger(vec a, vec b) { return choose((a > b) | (a != a), a, b); }
-INLINE vec clamped(vec v, real least, real most)
-{
-    v = choose(v < spread(least), spread(least), v);
-    return choose(v > spread(most), spread(most), v);
-}
+/* The larger or the smaller lanes; b where one of them is NaN. Compilers do not find these instructions of x86. */
+#if defined(__x86_64__)
+#if WIDTH == 64
+#define X86(name) _mm512_##name
+#elif WIDTH == 32
+#define X86(name) _mm256_##name
+#else
+#define X86(name) _mm_##name
+#endif
+#ifdef DOUBLE
+#define OF_REALS(name) X86(name##_pd)
+#else
+#define OF_REALS(name) X86(name##_ps)
+#endif
+typedef __typeof__(OF_REALS(setzero)()) x86_vec;
+INLINE vec max_or_b(vec a, vec b) { return (vec)OF_REALS(max)((x86_vec)a, (x86_vec)b); }
+INLINE vec min_or_b(vec a, vec b) { return (vec)OF_REALS(min)((x86_vec)a, (x86_vec)b); }
+#else
+INLINE vec max_or_b(vec a, vec b) { return choose(a > b, a, b); }
+INLINE vec min_or_b(vec a, vec b) { return choose(a < b, a, b); }
+#endif
+/* The larger lanes; NaN propagates. */
+INLINE vec larger(vec a, vec b) { return choose(a == a, max_or_b(a, b), a); }
+/* The lanes within bounds; NaN remains. */
+INLINE vec clamped(vec v, real least, real most) { return min_or_b(spread(most), max_or_b(spread(least), v)); }
 /* The sum of the lanes: of halves, of their halves, …. */
 INLINE real lane_sum(vec v)
 {

@@ -1,5 +1,6 @@
 /* Layout of images, and distances of taps; see layout.h. */
 #include "layout.h"
+#include "tiles.h"
 
 /* For 2×2 kernels, rows of 5 elements and channels of 20: 0, 1, 5, 6 in channel 0, and 20, 21, 25, 26 in channel 1. */
 int64_t *NAME(forward_taps)(Array w, Layout layout, Window window)
@@ -22,15 +23,27 @@ int64_t NAME(buffer_size)(int64_t cells, int64_t start, const int64_t *taps, int
     return max64(cells, start + furthest + length);
 }
 
-/* y[k] = x[k step] for k < count */
-INLINE void copy_every(const real *restrict x, int64_t step, real *restrict y, int64_t count)
+/* Lanes of two vectors, of which the second one begins with the last element of the first one: every second element. */
+#define EVERY_SECOND(l) ((l) < VEC_LANES / 2 ? 2 * (l) : 2 * (l) + 1)
+
+/* y[k] = x[k step] for k < count; the last vector may overlap the one before it */
+static void copy_every(const real *x, int64_t step, real *y, int64_t count)
 {
-    if (step > 1) {
+    if (count < LANES && count >= LANES / 2 && step == 1) {
+        *(half *)y = *(const half *)x;
+        *(half *)(y + count - LANES / 2) = *(const half *)(x + count - LANES / 2);
+        return;
+    }
+    if (count < LANES || step > 2) {
         for (int64_t k = 0; k < count; k++) y[k] = x[k * step];
-    } else if (count < LANES) {
-        memcpy(y, x, (size_t)count * sizeof(real));
-    } else { /* the last vector may overlap the one before it */
-        for (int64_t k = 0; k < count; k += LANES) put(y + min64(k, count - LANES), at(x + min64(k, count - LANES)));
+        return;
+    }
+    for (int64_t j = 0; j < count; j += LANES) {
+        int64_t k = min64(j, count - LANES);
+        const real *from = x + k * step;
+        vec v = at(from);
+        if (step == 2) v = __builtin_shufflevector(v, at(from + LANES - 1), LANE_LIST(EVERY_SECOND));
+        put(y + k, v);
     }
 }
 
@@ -39,7 +52,7 @@ static int64_t modulo(int64_t a, int64_t b) { return (a % b + b) % b; }
 /* With stride (1, 2), the columns of a row alternate between two phases, which are `plane` elements apart:
  *
  *     x0 x1 x2 x3 x4 x5    →    x0 x2 x4 …        phase 0
- *                               x1 x3 x5 …        phase 1; with an odd number of zeros on the left, they are exchanged */
+ *                               x1 x3 x5 …        phase 1; exchanged with an odd number of zeros on the left */
 void NAME(lay_out)(Array x, int64_t n, real *buffer, Layout layout, Window window, Range rows)
 {
     int64_t channels = x.shape[1], height = x.shape[2], width = x.shape[3], down = window.stride[0];
@@ -58,8 +71,7 @@ void NAME(lay_out)(Array x, int64_t n, real *buffer, Layout layout, Window windo
             for (int64_t i = 0; i < height_of_phase; i++) {
                 const real *row = image + (c * height + upper + i * down) * width + first;
                 real *y = target + c * down * along * layout.plane + i * layout.width;
-                if (along == 2) copy_every(row, 2, y, count);
-                else copy_every(row, along, y, count);
+                copy_every(row, along, y, count);
             }
     }
 }

@@ -1,9 +1,9 @@
 /* Layout of images for the kernels of a convolution.
  *
- * A padded image is a flat array: channels of `plane` elements, in rows of `width` elements. The input of an output under
- * a tap is then the output's own offset plus a constant, the distance of the tap. With a stride s, elements with the same
- * remainders (i mod s, j mod s) form an image of their own, a phase; each channel has s·s phases of `plane` elements, and
- * a tap reads one of them. */
+ * A padded image is a flat array: channels of `plane` elements, in rows of `width` elements. The input of an output
+ * under a tap is then the output's own offset plus a constant, the distance of the tap. With a stride s, elements with
+ * the same remainders (i mod s, j mod s) form an image of their own, a phase; each channel has s·s phases of `plane`
+ * elements, and a tap reads one of them. */
 #ifndef CHAINRULE_LAYOUT_H
 #define CHAINRULE_LAYOUT_H
 
@@ -74,7 +74,7 @@ INLINE real *zeros(int64_t count)
     return memset(reals(count), 0, (size_t)count * sizeof(real));
 }
 
-/* The distance from an output to its input under each tap (c, u, v) of filters (C_out, C, KH, KW), in scratch memory. */
+/* The distance from an output to its input under each tap (c, u, v) of filters (C_out, C, KH, KW). */
 int64_t *NAME(forward_taps)(Array w, Layout layout, Window window);
 
 /* The size of a buffer for `cells` elements, and for the zeros after them that tiles read: `length` elements from the

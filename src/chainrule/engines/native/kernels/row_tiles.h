@@ -1,4 +1,4 @@
-/* Tiles of vectors of neighboring outputs by filters, for convolution.c and direct_rows.c. Sizes are as in row_tiles.py. */
+/* Tiles of vectors of neighboring outputs by filters, for convolution.c and direct_rows.c; as in row_tiles.py. */
 #ifndef CHAINRULE_ROW_TILES_H
 #define CHAINRULE_ROW_TILES_H
 
@@ -49,8 +49,8 @@ INLINE RowTile row_tile(int64_t filters)
 INLINE int64_t in_tall_tiles(int64_t vectors, RowTile tile)
 {
     int64_t rest = vectors % tile.rows;
-    if (rest > tile.rest) rest = 0;                                                             /* one more large tile */
-    else if (rest + tile.rows == 2 * tile.rest && vectors > tile.rows) rest += tile.rows;       /* two small tiles */
+    if (rest > tile.rest) rest = 0; /* one more large tile */
+    else if (rest + tile.rows == 2 * tile.rest && vectors > tile.rows) rest += tile.rows; /* two small tiles */
     return vectors - rest;
 }
 

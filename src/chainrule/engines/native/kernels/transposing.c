@@ -31,20 +31,21 @@ void NAME(transpose_matrix)(const real *x, int64_t step, int64_t rows, int64_t c
     }
 }
 
+/* A block has as many columns as a vector. In a matrix with fewer columns it writes too many, which the next matrix
+ * overwrites; a block that would read beyond the last matrix is packed element by element. */
 void NAME(pack_panel)(Rows rows, int64_t first, int64_t width, real *panel)
 {
-    bool in_blocks = first + width <= rows.rows && rows.columns >= LANES;
+    int64_t size = (rows.matrices * rows.rows - 1) * rows.step + rows.columns, offsets[2 * VEC_LANES];
     for (int64_t m = 0; m < rows.matrices; m++, panel += rows.columns * width) {
-        const real *matrix = rows.values + m * rows.rows * rows.step;
-        for (int64_t k = 0; k < width; k += in_blocks ? LANES : 1) {
-            const real *row = matrix + min64(first + k, rows.rows - 1) * rows.step;
-            if (in_blocks) {
-                for (int64_t j = 0; j < rows.columns; j += LANES) {
-                    int64_t c = min64(j, rows.columns - LANES);
-                    transpose_block(row + c, rows.step, panel + c * width + k, width);
-                }
+        for (int64_t k = 0; k < width; k++) offsets[k] = (m * rows.rows + min64(first + k, rows.rows - 1)) * rows.step;
+        for (int64_t j = 0; j < rows.columns; j += LANES) {
+            int64_t c = max64(min64(j, rows.columns - LANES), 0);
+            if (rows.columns > 1 && offsets[width - 1] + c + LANES <= size) {
+                for (int64_t k = 0; k < width; k += LANES)
+                    transpose_rows(rows.values + c, offsets + k, panel + c * width + k, width);
             } else {
-                for (int64_t c = 0; c < rows.columns; c++) panel[c * width + k] = row[c];
+                for (; c < rows.columns; c++)
+                    for (int64_t k = 0; k < width; k++) panel[c * width + k] = rows.values[offsets[k] + c];
             }
         }
     }

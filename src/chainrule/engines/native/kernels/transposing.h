@@ -24,7 +24,7 @@ INLINE void copy_matrix(const real *x, int64_t step, int64_t rows, int64_t colum
 }
 
 /* Pack `width` rows from row `first` on, with the columns of all matrices one after the other. The last row is repeated
- * where there are fewer rows. */
+ * where there are fewer rows. Up to LANES · width elements after the panel may be overwritten. */
 void NAME(pack_panel)(Rows rows, int64_t first, int64_t width, real *panel);
 
 /* Pack all rows into panels of two vectors of rows, and perhaps a last one of a single vector. */

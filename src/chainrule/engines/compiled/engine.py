@@ -15,12 +15,13 @@ from numpy.typing import DTypeLike
 from chainrule.core.options import CUSTOM_SUFFIX
 from chainrule.core.plan import Plan
 from chainrule.engines import fallback
-from chainrule.engines.compiled import compiler, programs, self_test
+from chainrule.engines.compiled import programs, self_test
 from chainrule.engines.compiled.kernels import batches, selection
 from chainrule.engines.compiled.kernels.registry import Conditions
 from chainrule.engines.compiled.passes import rewriting
 from chainrule.engines.compiled.programs import seconds_per_tick
 from chainrule.engines.interpreter import Interpreter
+from chainrule.engines.options import most_threads
 from chainrule.engines.protocol import (
     ONE_STEP,
     Array,
@@ -85,7 +86,7 @@ class CompiledEngine:
 
     def thread_limit(self, threads: int) -> int:
         """Return the number of threads that are used when `threads` are requested."""
-        return min(threads, compiler.most_threads())
+        return min(threads, most_threads())
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Run one operation. If its kernel fails, run the operation on the NumPy engine."""

@@ -1,6 +1,8 @@
-"""Compiled programs of plans, run on a model's buffers."""
+"""Programs of plans, run on a model's buffers."""
 
+import ctypes
 import math
+import struct
 import time
 from collections.abc import Generator, Mapping
 from contextlib import suppress
@@ -11,19 +13,19 @@ import numpy as np
 
 from chainrule.core.plan import Plan, Tensor
 from chainrule.engines.arena import new_zeros
-from chainrule.engines.compiled import compiler
-from chainrule.engines.compiled.codegen import workspaces
-from chainrule.engines.compiled.codegen.argument_lines import BATCH_ARRAYS
-from chainrule.engines.compiled.codegen.generator import ProgramWriter
-from chainrule.engines.compiled.codegen.updates import constants_of, update_source
-from chainrule.engines.compiled.compiler import load
-from chainrule.engines.compiled.kernels import selection, updates
-from chainrule.engines.compiled.passes.segments import block_size, synchronized_statistics
+from chainrule.engines.compiled.kernels import selection
+from chainrule.engines.compiled.passes import memory
+from chainrule.engines.compiled.passes.segments import synchronized_statistics
 from chainrule.engines.compiled.passes.sharing import is_worth_sharing
+from chainrule.engines.compiled.program_tables import ProgramTables, constants_of, update_loops
+from chainrule.engines.native.library import LIBRARY
+from chainrule.engines.native.tables import MOMENTS, Run, Table, start_threads
+from chainrule.engines.options import most_threads
 from chainrule.engines.protocol import Array, Buffers, Gradients, Shard, StepLimits, StepRequest, Sums, TrackedBuffers
 from chainrule.engines.recording import OperationTimes
 from chainrule.errors import EngineError
 
+BATCH_ARRAYS = ("x", "t", "weights")  # arguments of a run, in this order
 STEP_LIMITS = StepLimits(64, 1 << 21, 0.1)  # the size is per thread (at least two), so that inputs fit into caches
 MIN_THREADED_UPDATE = 1 << 14  # parameters; for fewer, waking the threads takes longer than it saves
 MIN_THREADED_UPDATE_ALONE = 1 << 18  # parameters; if a single thread computes the step
@@ -31,39 +33,52 @@ MIN_THREADED_UPDATE_ALONE = 1 << 18  # parameters; if a single thread computes t
 
 def seconds_per_tick() -> float:
     """Return the period of the processor's time-stamp counter, measured for 20 ms."""
-    times = np.zeros(2)
-    updates.stamp(times, 0)
-    start = time.perf_counter()
+    start, first = time.perf_counter(), LIBRARY.chainrule_ticks()
     time.sleep(0.02)
-    updates.stamp(times, 1)
-    return (time.perf_counter() - start) / float(times[1])
+    return (time.perf_counter() - start) / (LIBRARY.chainrule_ticks() - first)
+
+
+LIBRARY.chainrule_ticks.restype = ctypes.c_int64
 
 
 def update(
     name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
 ) -> None:
     """Compute an optimizer's update in place, in one pass over parameters, gradients and moments."""
-    entry = selection.KERNELS[name]
-    arrays = (p, g, *moments)
-    numbers = entry.arguments(len(arrays), attributes)
     if p.size < MIN_THREADED_UPDATE:
         threads = 1
-    program = load(update_source(name, _dtype_name(p.dtype)))
-    compiler.use_threads(threads)
-    program(*arrays, threads, *numbers)
+    run = Run(samples=p.size)
+    for buffer, array in zip(("parameters", "gradients", *MOMENTS), (p, g, *moments), strict=False):
+        run.set_buffer(buffer, array)
+    run.set_threads(0, threads, threads)
+    run.set_array("rates", np.array([attributes["rate"]], np.float64))
+    run.step = attributes.get("step", 1)
+    run.set_options(_packed_options(name, None, attributes))
+    start_threads(min(threads, most_threads()))
+    run(_update_table(name, str(p.dtype)))
 
 
 @cache
-def _dtype_name(dtype: Any) -> str:
-    """Return the name of a dtype. The result is cached because NumPy needs 3 µs."""
-    return str(dtype)
+def _update_table(name: str, dtype: str) -> Table:
+    return Table(update_loops(name), dtype)
 
 
-_ProgramKey: TypeAlias = str | int  # operation of the optimizer (training steps), or stage (forward, gradient)
+def _packed_options(name: str, clip: float | None, attributes: Mapping[str, Any]) -> bytes:
+    """Return the options of training steps: the largest norm of the gradient, and the constants of the update."""
+    limit = math.inf
+    if clip is not None:
+        limit = clip
+    constants = constants_of(name)
+    words = "".join("d" if isinstance(default, float) else "q" for default in constants.values())
+    return struct.pack(f"d{words}", limit, *(attributes.get(key, default) for key, default in constants.items()))
+
+
+PACKING, COMMIT = "packing", "commit"
+_ProgramKey: TypeAlias = str | int  # PACKING, COMMIT, operation of the optimizer (training steps), or stage
 
 
 class Program:
-    """The compiled program of a whole plan; see `protocol.CompiledPlan` and `protocol.WholeSteps`.
+    """The program of a whole plan; see `protocol.CompiledPlan` and `protocol.WholeSteps`.
 
     intra_sample  whether the program runs one sample at a time, with large layers split across threads
     recorder      collects the times of the steps; None: the program is not profiled
@@ -90,45 +105,57 @@ class Program:
         if intra_sample:
             self._max_chunks = 1
         else:
-            self._max_chunks = workspaces.max_chunks(threads, buffers.parameters.nbytes)
+            self._max_chunks = memory.max_chunks(threads, buffers.parameters.nbytes)
         self._intra_sample = intra_sample
         self._single_sample: Program | None = None  # for batches of one sample or of fewer samples than threads
         self._shares_layers = not (intra_sample or plan.sharded) and is_worth_sharing(
             plan, buffers.parameters.dtype.itemsize
         )
         self._recorder = recorder
-        options = {"intra_sample": intra_sample, "profiled": recorder is not None}
-        self._writer = ProgramWriter(plan, layout, str(buffers.parameters.dtype), **options)
+        self._dtype = buffers.parameters.dtype
+        self._writer = ProgramTables(plan, layout, str(self._dtype), intra_sample=intra_sample, threads=threads)
         if self._writer.training and self._writer.parameters != buffers.parameters.size:
             raise EngineError(f"the plan reads {self._writer.parameters} of {buffers.parameters.size} parameters")
-        self._dtype = buffers.parameters.dtype
-        sizes = self._writer.memory.sizes
-        self._block = block_size(sizes["work"] * self._dtype.itemsize, training=self._writer.training)
-        self._packed = new_zeros((max((item.end for item in self._writer.packings), default=0),), self._dtype)
         self._packed_revision: object = None  # revision of the parameters whose packed weights are stored
-        rows = 0
-        if self._writer.training:
-            rows = 1
-            if not intra_sample:
-                rows = threads * self._max_chunks
-        self._workspaces: dict[str, Array] = {
-            "work": new_zeros((threads, sizes["work"] * self._block), self._dtype),
-            "indices": new_zeros((threads, sizes["indices"] * self._block), np.int32),
-            "gradients": new_zeros((rows, buffers.parameters.size), self._dtype),
-            "spare": new_zeros((max(threads * self._writer.row, self._writer.partial_sums),), self._dtype),
-        }
-        if recorder:
-            labels = "waiting for threads", "sums and update", *self._writer.steps
-            self._workspaces["times"] = recorder.table(labels, threads)
-            self._pack_weights = recorder.timed(self._pack_weights, "packing")
-        self._results: dict[str, Array] = {}
-        self._sums = np.zeros(2 + workspaces.part_count(threads))  # Σ loss, Σ metric, Σ g² per part of the parameters
         self._statistics_after = np.zeros(buffers.statistics.size if plan.deferred else 0, self._dtype)
-        self._programs: dict[tuple[_ProgramKey, bool], Any] = {}  # key, whether the batch is one sample
-        self._commit: Any = None  # program that updates the running statistics
-        self._calls: dict[_ProgramKey, Any] = {}  # programs with fixed arguments bound, for the current batch size
-        self._batch_size = self._chunk_size = 0  # samples
-        self._bounds = np.zeros(1, np.int32)
+        self._arguments = Run()
+        self._gradients = new_zeros((0,), self._dtype)
+        self._set_buffers()
+        self._tables: dict[tuple[_ProgramKey, bool], Table] = {}  # key, whether the batch is one sample
+        self._batch_work = self._gradients  # what is stored for the whole batch
+        self._results: dict[str, Array] = {}
+        self._batch_size = 0  # samples
+
+    def _set_buffers(self) -> None:
+        """Allocate the arrays whose sizes do not depend on the batch."""
+        writer, threads = self._writer, self._threads
+        run = self._arguments
+        parameters = self._buffers.parameters
+        run.set_buffer("parameters", parameters)
+        run.set_buffer("statistics", self._buffers.statistics)
+        run.set_buffer("after", self._statistics_after)
+        run.set_buffer("packed", new_zeros((max((item.end for item in writer.packings), default=0),), self._dtype))
+        if writer.training:
+            rows = 1
+            if not self._intra_sample:
+                rows = threads * self._max_chunks
+            self._gradients = new_zeros((rows, parameters.size), self._dtype)
+            run.set_buffer("gradients", self._gradients)
+            run.set_buffer("chunk_gradients", self._gradients, parameters.size)
+            run.set_buffer("sums", np.zeros(writer.sums))
+        spare = new_zeros((max(threads * writer.row, writer.partial_sums),), self._dtype)
+        run.set_buffer("spare", spare)
+        run.set_buffer("own_spare", spare, writer.row)
+        size, indices = (writer.memory.sizes[name] * writer.block for name in ("work", "indices"))
+        work = new_zeros((threads, size), self._dtype)
+        run.set_buffer("work", work, size)
+        run.set_buffer("first_work", work)
+        run.set_buffer("indices", new_zeros((threads, indices), np.int32), indices)
+        if self._recorder:
+            times = self._recorder.table(("waiting for threads", "sums and update", *writer.steps), threads)
+            run.set_array("times", times)
+            run.columns = times.shape[1]
+            self._pack_weights = self._recorder.timed(self._pack_weights, "packing")
 
     @property
     def step_limits(self) -> StepLimits:
@@ -156,7 +183,7 @@ class Program:
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
         """Return the loss and metric of each sample, and the flat gradient of the mean loss."""
         self._run((x, t) if weights is None else (x, t, weights), seed, step)
-        return self._gradients()
+        return self._sample_results()
 
     def shard(
         self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
@@ -170,7 +197,7 @@ class Program:
             for array, values in zip(arrays, sums, strict=True):
                 array[:] = values
         self._run(inputs, seed, step, *shard, stage=last)
-        return self._gradients()
+        return self._sample_results()
 
     def _synchronized_arrays(self, stage: int) -> list[Array]:
         """Return the arrays (C,) of statistics that are combined over the shards after a stage."""
@@ -179,8 +206,8 @@ class Program:
             return [self._statistic(tensor) for tensor in tensors]
         return [*self._statistic(tensors[0]).reshape(tensors[0].shape)[:2]]
 
-    def _gradients(self) -> Gradients:
-        return self._results["loss"], self._results["correct"], self._workspaces["gradients"][0]
+    def _sample_results(self) -> Gradients:
+        return self._results["loss"], self._results["correct"], self._gradients[0]
 
     def steps(self, request: StepRequest) -> list[Sums]:
         """Run training steps as one program; see `protocol.WholeSteps`."""
@@ -190,33 +217,34 @@ class Program:
             return self._single_sample_program().steps(request)
         if count != self._batch_size:
             self._allocate(count)
-        if name not in self._calls:
-            self._calls[name] = self._program(name), *self._fixed_arguments(name)
-        program, program_arrays, numbers = self._calls[name]
         outcomes = np.full((len(rates), 4), np.nan)
-        constants = [attributes.get(argument, default) for argument, default in constants_of(name).items()]
-        limit = clip
-        if clip is None:
-            limit = np.inf
-        arrays = (*inputs, *program_arrays, *moments, np.array(rates), outcomes, self._statistics_after)
-        compiler.use_threads(self._threads)
+        run = self._arguments
+        for buffer, array in zip(BATCH_ARRAYS, inputs, strict=False):
+            run.set_buffer(buffer, array, array.size // len(rates))
+        for buffer, array in zip(MOMENTS, moments, strict=False):
+            run.set_buffer(buffer, array)
+        run.set_buffer("outcomes", outcomes, 4)
+        run.set_array("outcomes", outcomes)
+        run.set_array("rates", np.array(rates, np.float64))
+        run.set_options(_packed_options(name, clip, attributes))
+        run.seed, run.step, run.whole_batch, run.ahead, run.training_steps = seed, step, count, 0, len(rates)
+        threads = self._update_threads()
+        run.set_threads(1, threads, self._part_count(threads))
         with suppress(FloatingPointError):  # raised if a step is not finite
-            program(*arrays, *numbers, seed, step, limit, len(rates), *constants)
+            run(self._table(name))
         self._mark_changed()
         return [(total, hits, squares) for total, hits, squares, _ in outcomes.tolist() if not math.isnan(total)]
 
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
-        """Compile the programs of a step on `samples` samples; see `protocol.CompiledPlan`. Nothing is run."""
+        """Write the program of a step on `samples` samples; see `protocol.CompiledPlan`. Nothing is run."""
         if name and self._shares_layers and samples == 1:
             self._single_sample_program().prepare(samples, name, moments, attributes, steps)
             return
         if samples != self._batch_size:
             self._allocate(samples)
-        self._program(name or 0)
-        if not name and self._plan.deferred:
-            load(self._writer.commit_source())
+        self._table(name or 0)
 
     def _mark_changed(self) -> None:
         if self._tracked:
@@ -224,52 +252,40 @@ class Program:
 
     def commit_statistics(self) -> None:
         """Update the running statistics with the statistics of the last batch."""
-        if not self._plan.deferred:
-            return
-        if self._commit is None:
-            self._commit = load(self._writer.commit_source())
-        self._commit(self._buffers.statistics, self._workspaces["batch_work"], self._batch_size)
+        if self._plan.deferred:
+            self._arguments.training_steps = 1
+            self._arguments(self._table(COMMIT))
 
     def _statistic(self, tensor: Tensor) -> Array:
         """Return a statistic of the last batch as a view of its workspace."""
-        workspace, offset = self._writer.memory.offsets[tensor.storage]
-        return self._workspaces[workspace][offset * self._batch_size : offset * self._batch_size + tensor.size]
+        _, offset = self._writer.memory.offsets[tensor.storage]
+        return self._batch_work[offset * self._batch_size : offset * self._batch_size + tensor.size]
 
-    def _run(self, inputs: tuple[Array, ...], seed: int, step: int, *shard: int, stage: int = 0) -> None:
-        if len(inputs[0]) != self._batch_size:
-            self._allocate(len(inputs[0]))
-        if stage not in self._calls:
-            arrays, numbers = self._fixed_arguments(stage)
-            self._calls[stage] = numbers[1], self._program(stage).bind(len(inputs), (*arrays, *numbers))
-        threads, run = self._calls[stage]
+    def _run(
+        self, inputs: tuple[Array, ...], seed: int, step: int, batch: int = 0, ahead: int = 0, *, stage: int = 0
+    ) -> None:
+        """Run a stage of the program on samples, of a shard of a batch if `batch` is not 0."""
+        count = len(inputs[0])
+        if count != self._batch_size:
+            self._allocate(count)
         if self._writer.packings:
             self._pack_weights()
-        compiler.use_threads(threads)
-        run(inputs, seed, step, *shard)
+        run = self._arguments
+        for buffer, array in zip(BATCH_ARRAYS, inputs, strict=False):
+            run.set_buffer(buffer, array)
+        run.seed, run.step, run.whole_batch, run.ahead, run.training_steps = seed, step, batch or count, ahead, 1
+        run(self._table(stage))
 
     def _pack_weights(self) -> None:
         """Pack the weights for the kernels, unless they have not changed since they were packed."""
         revision = self._tracked and self._tracked.revision()
         if revision is None or revision is not self._packed_revision:
-            load(self._writer.packing_source())(self._buffers.parameters, self._packed, self._batch_threads)
+            self._arguments(self._table(PACKING))
             self._packed_revision = revision
 
-    def _fixed_arguments(self, key: _ProgramKey) -> tuple[list[Array], tuple[int, ...]]:
-        """Return the arrays and integers passed to a program that change only with the batch size."""
-        arrays = [self._results[name] for name in self._writer.data if name not in BATCH_ARRAYS]
-        arrays += [self._buffers.parameters, self._buffers.statistics]
-        chunks = len(self._bounds) - 1
-        arrays += [self._workspaces["gradients"][:chunks] if self._writer.training else self._packed, self._bounds]
-        arrays += [self._workspaces[name] for name in self._writer.workspaces]
-        batch_numbers = chunks, *self._thread_and_part_counts(self._batch_threads)
-        update_numbers = ()
-        if not isinstance(key, int):
-            update_numbers = self._thread_and_part_counts(self._update_threads())
-        return arrays, (*batch_numbers, *update_numbers, self._batch_size, self._block, self._chunk_size)
-
-    def _thread_and_part_counts(self, threads: int) -> tuple[int, int]:
-        """Return the number of threads and the number of parts into which the parameters are divided."""
-        return threads, threads if self._intra_sample else workspaces.part_count(threads)
+    def _part_count(self, threads: int) -> int:
+        """Return the number of parts into which the parameters are divided."""
+        return threads if self._intra_sample else memory.part_count(threads)
 
     @property
     def _batch_threads(self) -> int:
@@ -287,7 +303,7 @@ class Program:
         sizes = self._writer.memory.sizes
         activations = sizes["work"] + sizes["share_work"] + sizes["batch_work"]
         fewest = self._buffers.parameters.size // max(1, activations)
-        return workspaces.chunk_bounds(self._batch_size, threads, self._max_chunks, fewest)
+        return memory.chunk_bounds(self._batch_size, threads, self._max_chunks, fewest)
 
     def _update_threads(self) -> int:
         """Return the number of threads that update the parameters.
@@ -303,36 +319,45 @@ class Program:
             return 1
         return self._threads
 
-    def _program(self, key: _ProgramKey) -> Any:
-        """Return the program for a key. It is compiled or loaded on first use."""
+    def _table(self, key: _ProgramKey) -> Table:
+        """Return the table of a program. It is written on first use."""
         single = self._batch_size == 1 and isinstance(key, str)
-        if (key, single) not in self._programs:
-            writer = self._writer
+        table = self._tables.get((key, single))
+        if table is None:
             if isinstance(key, int):
-                source = writer.source(stage=key)
+                loops = self._writer.stage(key)
+            elif key in (PACKING, COMMIT):
+                loops = self._writer.packing() if key == PACKING else self._writer.commit()
             else:
-                source = writer.step_source(key, single=single)
-            self._programs[key, single] = load(source)
-        return self._programs[key, single]
+                loops = self._writer.training_steps(key, single=single)
+            table = self._tables[key, single] = Table(loops, str(self._dtype))
+        return table
 
     def _allocate(self, count: int) -> None:
         """Allocate the arrays whose sizes depend on the batch size, `count`."""
         self._batch_size = count
-        # number of threads that process chunks
-        rows = self._batch_threads
+        rows = self._batch_threads  # number of threads that process chunks
         if self._intra_sample:
             rows = 1
-        self._bounds = self._chunk_bounds(rows)
-        self._chunk_size = int(np.diff(self._bounds).max())
+        bounds = self._chunk_bounds(rows)
+        chunk = int(np.diff(bounds).max())
+        run, sizes = self._arguments, self._writer.memory.sizes
+        run.set_array("edges", bounds)
+        run.chunks, run.samples, run.chunk = len(bounds) - 1, count, chunk
+        run.set_threads(0, self._batch_threads, self._part_count(self._batch_threads))
+        start_threads(min(self._threads, most_threads()))
         for name, dtype in (("work", self._dtype), ("indices", np.int32)):
-            sizes = self._writer.memory.sizes
-            batch_elements = sizes[f"batch_{name}"]
-            chunk_elements = sizes[f"share_{name}"]
             # Space for at least one sample, because statistics need memory even if the batch is empty.
-            self._workspaces[f"batch_{name}"] = new_zeros((batch_elements * max(1, count),), dtype)
-            self._workspaces[f"share_{name}"] = new_zeros((rows, chunk_elements * self._chunk_size), dtype)
-        shapes = {"y": self._plan.output.shape, "loss": (), "correct": ()}
-        self._results = {
-            name: np.zeros((count, *shapes[name]), self._dtype) for name in shapes if name in self._writer.data
-        } | {"sums": self._sums}
-        self._calls.clear()
+            whole = new_zeros((sizes[f"batch_{name}"] * max(1, count),), dtype)
+            shared = new_zeros((rows, sizes[f"share_{name}"] * chunk), dtype)
+            run.set_buffer(f"batch_{name}", whole)
+            run.set_buffer(f"share_{name}", shared, shared.shape[1])
+            if name == "work":
+                self._batch_work = whole
+                run.set_buffer("first_share_work", shared)
+        self._results = dict[str, Array]()
+        for tensor, name in ((self._plan.output, "y"), (self._plan.loss, "loss"), (self._plan.correct, "correct")):
+            if tensor is not None and (name == "y") != self._writer.training:
+                shape = tensor.shape if name == "y" else ()
+                self._results[name] = np.zeros((count, *shape), self._dtype)
+                run.set_buffer(name, self._results[name])

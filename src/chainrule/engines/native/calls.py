@@ -42,23 +42,24 @@ class CKernel:
         self._names = [parameter.name for parameter in parameters]
         self._defaults = [parameter.default for parameter in parameters][self.arrays :]
 
-    def is_float(self, argument: int) -> list[bool]:
-        """Return for each number of an argument whether C expects a double, in a list to be repeated."""
-        return [isinstance(number, float) for number in flat(self._defaults[argument - self.arrays])]
-
     def symbol(self, dtype: str) -> str:
         """Return the name of the function in C."""
         return f"{self.py_func.__name__}_{dtype}"
 
-    def pack(self, numbers: Sequence[Any]) -> bytes:
-        """Return the words of the arguments after the arrays."""
-        packed = list[bytes]()
+    def words(self, numbers: Sequence[Any]) -> list[tuple[bool, Any]]:
+        """Return the numbers after the arrays, each with whether C expects a double."""
+        result = list[tuple[bool, Any]]()
         for default, value in zip(self._defaults, numbers, strict=True):
             kinds = flat(default)
             for k, number in enumerate(flat(value)):
-                is_float = isinstance(kinds[k % len(kinds)], float)
-                packed.append(struct.pack("d" if is_float else "q", 0 if number is None else number))
-        return b"".join(packed)
+                result.append((isinstance(kinds[k % len(kinds)], float), number))
+        return result
+
+    def pack(self, numbers: Sequence[Any]) -> bytes:
+        """Return the numbers after the arrays as C reads them."""
+        words = self.words(numbers)
+        packing = "".join("d" if is_float else "q" for is_float, _ in words)
+        return struct.pack(packing, *(0 if number is None else number for _, number in words))
 
     def __call__(self, *arguments: Any, **named: Any) -> None:
         self.bind(*arguments, **named)()
@@ -76,12 +77,15 @@ class CKernel:
         numbers = self.pack([given.get(name, default) for name, default in pairs])
         dtype = next(str(array.dtype) for array in arrays if array is not None and array.dtype.kind == "f")
         run = partial(_function(), address_of(self.symbol(dtype)), b"".join(map(_array, arrays)), numbers)
-        return partial(_checked, run, tuple(arrays))
+        return partial(_run_checked, run, tuple(arrays))
 
 
-def _checked(run: Callable[[], int], kept_alive: tuple[Any, ...]) -> None:
-    """Call a kernel. Errors: MemoryError, FloatingPointError."""
-    status = run()
+def _run_checked(run: Callable[[], int], kept_alive: tuple[Any, ...]) -> None:
+    checked(run())
+
+
+def checked(status: int) -> None:
+    """Raise the error of a status. Errors: MemoryError, FloatingPointError."""
     if status == NOT_FINITE:
         raise FloatingPointError("a result is not finite")
     if status:

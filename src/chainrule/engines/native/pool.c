@@ -42,6 +42,7 @@ static struct {
     APART atomic_int_fast64_t done; /* iterations of the loop */
     APART atomic_bool busy;
     APART atomic_int started; /* threads, including the caller; 0 before the first use */
+    atomic_int wanted;        /* threads that a forked process starts again */
     pthread_mutex_t starting;
     Worker workers[MOST_THREADS]; /* number 0 is the caller, whichever thread that is */
 } pool = {.starting = PTHREAD_MUTEX_INITIALIZER};
@@ -138,31 +139,6 @@ static void *work(void *number)
     return NULL;
 }
 
-void share_out(Iteration run, void *context, int64_t count, int threads)
-{
-    int ranges = (int)min64(count, min64(threads, pool.started));
-    if (ranges < 2 || atomic_exchange(&pool.busy, true)) { /* another thread's loop is running */
-        for (int64_t k = 0; k < count; k++) run(context, k, 0);
-        return;
-    }
-    /* Published by the change of the loop's number. */
-    atomic_store_explicit(&pool.run, run, memory_order_relaxed);
-    atomic_store_explicit(&pool.context, context, memory_order_relaxed);
-    atomic_store_explicit(&pool.count, count, memory_order_relaxed);
-    atomic_store_explicit(&pool.ranges, ranges, memory_order_relaxed);
-    atomic_store_explicit(&pool.done, 0, memory_order_relaxed);
-    int64_t loop = pool.loop + 1;
-    for (int range = 0; range < ranges; range++) {
-        int64_t own = (range + 1) * count / ranges - range * count / ranges;
-        atomic_store_explicit(&pool.workers[range].counter, loop << COUNTER_BITS | own, memory_order_relaxed);
-    }
-    pool.loop = loop;
-    for (int range = 1; range < ranges; range++) wake(&pool.workers[range].bed);
-    take_turns(0, loop);
-    wait_while(&pool.done, count, false, &pool.workers[0].bed);
-    atomic_store_explicit(&pool.busy, false, memory_order_release);
-}
-
 /* A process that was just forked has one thread. */
 static void forget(void)
 {
@@ -192,6 +168,33 @@ int chainrule_start_threads(int count)
         pthread_detach(made);
         pool.started++;
     }
+    pool.wanted = pool.started;
     pthread_mutex_unlock(&pool.starting);
     return pool.started;
+}
+
+void share_out(Iteration run, void *context, int64_t count, int threads)
+{
+    int most = (int)min64(threads, pool.wanted);
+    int ranges = (int)min64(count, most > pool.started ? chainrule_start_threads(most) : most);
+    if (ranges < 2 || atomic_exchange(&pool.busy, true)) { /* another thread's loop is running */
+        for (int64_t k = 0; k < count; k++) run(context, k, 0);
+        return;
+    }
+    /* Published by the change of the loop's number. */
+    atomic_store_explicit(&pool.run, run, memory_order_relaxed);
+    atomic_store_explicit(&pool.context, context, memory_order_relaxed);
+    atomic_store_explicit(&pool.count, count, memory_order_relaxed);
+    atomic_store_explicit(&pool.ranges, ranges, memory_order_relaxed);
+    atomic_store_explicit(&pool.done, 0, memory_order_relaxed);
+    int64_t loop = pool.loop + 1;
+    for (int range = 0; range < ranges; range++) {
+        int64_t own = (range + 1) * count / ranges - range * count / ranges;
+        atomic_store_explicit(&pool.workers[range].counter, loop << COUNTER_BITS | own, memory_order_relaxed);
+    }
+    pool.loop = loop;
+    for (int range = 1; range < ranges; range++) wake(&pool.workers[range].bed);
+    take_turns(0, loop);
+    wait_while(&pool.done, count, false, &pool.workers[0].bed);
+    atomic_store_explicit(&pool.busy, false, memory_order_release);
 }

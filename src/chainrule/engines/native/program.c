@@ -49,9 +49,9 @@ typedef struct {
     int64_t column; /* of the times */
 } Step;
 
-/* The range of a segment: no range, all samples, a chunk of the samples, or a share of `entries` (or `entries` for each
- * sample) in multiples of `size`. A segment without a range is run once. */
-typedef enum { ONCE, SAMPLES, CHUNK, SHARE, SHARE_OF_SAMPLES } Division;
+/* The range of a segment: all samples, a chunk of the samples, or a share of `entries` (or `entries` for each sample) in
+ * multiples of `size`. A segment without a range runs once, or only in iteration number `entries`. */
+typedef enum { ONCE, IN_ITERATION, SAMPLES, CHUNK, SHARE, SHARE_OF_SAMPLES } Division;
 
 typedef struct {
     int64_t first_step, steps, division, entries, size, block;
@@ -196,6 +196,8 @@ static Status run_segment(Place *place, const Segment *segment)
     int64_t k = place->begin[ITERATION], iterations = place->job->iterations;
     int64_t begin = 0, end = run->samples, entries = segment->entries;
     switch ((Division)segment->division) {
+    case IN_ITERATION:
+        if (k != entries) return DONE; /* fall through */
     case ONCE:
         return run_block(place, segment, begin, end);
     case SAMPLES:
@@ -210,12 +212,13 @@ static Status run_segment(Place *place, const Segment *segment)
         int64_t parts = ceil_div(entries, segment->size);
         begin = min64(entries, k * parts / iterations * segment->size);
         end = min64(entries, (k + 1) * parts / iterations * segment->size);
+        break;
     }
     }
     Status status = DONE;
     place->chunk_begin = begin;
     for (int64_t s = begin; s < end && status == DONE; s += segment->block) {
-        status = run_block(place, segment, s, min64(segment->block, end - s) + s);
+        status = run_block(place, segment, s, s + min64(segment->block, end - s));
     }
     return status;
 }

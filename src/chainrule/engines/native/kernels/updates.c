@@ -28,7 +28,7 @@ KERNEL(sgd_update)
 {
     real *p = arrays[0].at, rate = (real)numbers[0].f, keep = (real)(1 - numbers[0].f * numbers[1].f);
     const real *g = arrays[1].at;
-    for (int64_t k = 0; k < arrays[0].shape[0]; k++) p[k] = keep * p[k] - rate * g[k];
+    for (int64_t k = 0; k < size_from(arrays[0], 0); k++) p[k] = keep * p[k] - rate * g[k];
     return DONE;
 }
 
@@ -39,7 +39,7 @@ KERNEL(momentum_update)
     const real *restrict g = arrays[1].at;
     real rate = (real)numbers[0].f, momentum = (real)numbers[1].f, decay = (real)numbers[3].f;
     real of_slope = numbers[2].i ? 1 : 0, of_speed = numbers[2].i ? momentum : 1;
-    for (int64_t k = 0; k < arrays[0].shape[0]; k++) {
+    for (int64_t k = 0; k < size_from(arrays[0], 0); k++) {
         real slope = g[k] + decay * p[k], speed = momentum * v[k] + slope;
         p[k] -= rate * (of_slope * slope + of_speed * speed);
         v[k] = speed;
@@ -54,7 +54,7 @@ KERNEL(rmsprop_update)
     const real *restrict g = arrays[1].at;
     real rate = (real)numbers[0].f, alpha = (real)numbers[1].f, rest = (real)(1 - numbers[1].f);
     real epsilon = (real)numbers[2].f, momentum = (real)numbers[3].f, decay = (real)numbers[4].f;
-    for (int64_t k = 0; k < arrays[0].shape[0]; k++) {
+    for (int64_t k = 0; k < size_from(arrays[0], 0); k++) {
         real slope = g[k] + decay * p[k], square = alpha * v[k] + rest * slope * slope;
         real speed = momentum * u[k] + slope / (REAL(sqrt)(square) + epsilon);
         p[k] -= rate * speed;
@@ -74,7 +74,7 @@ KERNEL(adam_update)
     real b1 = (real)beta1, b2 = (real)beta2, c1 = (real)(1 - beta1), c2 = (real)(1 - beta2), epsilon = (real)numbers[4].f;
     real rate = (real)(numbers[0].f / (1 - pow(beta1, step))), correction = (real)(1 / sqrt(1 - pow(beta2, step)));
     real keep = (real)(1 - numbers[0].f * numbers[5].f);
-    for (int64_t k = 0; k < arrays[0].shape[0]; k++) {
+    for (int64_t k = 0; k < size_from(arrays[0], 0); k++) {
         real first = b1 * m[k] + c1 * g[k], second = b2 * v[k] + c2 * g[k] * g[k];
         p[k] = keep * p[k] - rate * first / (REAL(sqrt)(second) * correction + epsilon);
         m[k] = first;

@@ -137,7 +137,7 @@ def max_chunks(threads: int, gradient_bytes: int) -> int:
     return max(1, min(MAX_CHUNKS, MAX_GRADIENT_BYTES // max(1, threads * gradient_bytes)))
 
 
-def chunk_bounds(count: int, threads: int, most: int, fewest: int) -> NDArray[np.int32]:
+def chunk_bounds(count: int, threads: int, most: int, fewest: int) -> NDArray[np.int64]:
     """Return the index of the first sample in each chunk of a batch, followed by the batch size.
 
     Each chunk consists of half of the thread's remaining samples, so the last chunks are small and balance the load.
@@ -151,7 +151,7 @@ def chunk_bounds(count: int, threads: int, most: int, fewest: int) -> NDArray[np
     for thread in range(threads):
         first, last = (edge * count // threads for edge in (thread, thread + 1))
         edges += [*(last - ((last - first) >> shift) for shift in halvings), last]
-    return np.array(edges, np.int32)
+    return np.array(edges, np.int64)
 
 
 def part_count(threads: int) -> int:

@@ -45,17 +45,19 @@ class Package(BuildHookInterface):
     """Compiles the kernels, and refuses to package untracked files."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile the kernels: for this machine if the package is installed in editable mode, else for all processors.
+        """Compile the kernels of a wheel. Before, raise ValueError for untracked files, except in editable mode."""
+        if version != "editable":
+            self._refuse_untracked_files()
+        if self.target_name == "wheel":
+            self.compile_kernels(build_data, editable=version == "editable")
+
+    def compile_kernels(self, build_data: dict[str, Any], *, editable: bool) -> None:
+        """Compile the kernels: for this machine in editable mode, else for all processors.
 
         Without a C compiler, the package has no kernels, and says so when it is used.
 
-        Errors   ValueError for untracked files among the packaged ones; CalledProcessError if the compiler fails
+        Errors   CalledProcessError if the compiler fails
         """
-        editable = version == "editable"
-        if not editable:
-            self._refuse_untracked_files()
-        if self.target_name != "wheel":
-            return
         kernels = runpy.run_path(str(Path(self.root, "src/chainrule/engines/native/build.py")))
         if not kernels["compiler"]():
             self.app.display_warning("no C compiler was found: chainrule will run on NumPy")

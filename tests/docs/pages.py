@@ -77,8 +77,10 @@ def target(page: Path, place: str) -> Path:
 
 @cache
 def names_in(file: Path) -> frozenset[str]:
-    """Return the names defined in a Python file: functions, classes with their methods, and constants."""
+    """Return the names in a file: functions, classes with their methods, and constants; in C, the kernels."""
     names: set[str] = set()
+    if file.suffix == ".c":
+        return frozenset(re.findall(r"^KERNEL\((\w+)\)", file.read_text(encoding="utf-8"), re.MULTILINE))
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)

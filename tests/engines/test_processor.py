@@ -5,8 +5,7 @@ import sys
 import pytest
 from engines.processes import python
 
-from chainrule.engines.compiled.compiler.processor import feature_string, vector_bits
-from chainrule.errors import OptionError
+from chainrule.engines.compiled.compiler.processor import feature_string
 
 SSE = {"sse4.2": True, "avx": False, "avx2": False, "fma": False, "avx512f": False}
 AVX2 = {**SSE, "avx": True, "avx2": True, "fma": True}
@@ -21,21 +20,10 @@ print("zmm" in machine._optimizing_target().emit_assembly(binding.parse_assembly
 """
 
 
-@pytest.mark.parametrize(("features", "most"), [(SSE, 128), (AVX2, 256), (AVX512, 512), ({}, 128)])
-def test_a_processor_has_the_registers_that_its_features_say(features: dict[str, bool], most: int) -> None:
-    assert vector_bits(None, features) == vector_bits("", features) == most
-    for bits in (128, 256, 512):
-        if bits <= most:
-            assert vector_bits(str(bits), features) == bits
-        else:
-            with pytest.raises(OptionError, match=f"CHAINRULE_VECTOR={bits}: expected a register width that this"):
-                vector_bits(str(bits), features)
-
-
 @pytest.mark.parametrize("wrong", ["64", "1024", "wide", "256.0", " 256", "٢٥٦"])
 def test_other_widths_are_refused(wrong: str) -> None:
-    with pytest.raises(OptionError, match="expected a register width that this processor has: 128, 256, 512"):
-        vector_bits(wrong, AVX512)
+    done = python("-c", "import chainrule.engines.native.library", CHAINRULE_VECTOR=wrong, code=1)
+    assert f"OptionError: CHAINRULE_VECTOR={wrong}: expected 128" in done.stderr
 
 
 def test_instructions_of_wider_registers_are_taken_away() -> None:

@@ -20,10 +20,10 @@ from chainrule.training.components import clipping
 from chainrule.training.steps.stepper import Stepper
 
 
-def wrong(x, w, b, y, first=0, last=-1) -> None:
-    for n in range(len(y)):
-        for o in range(y.shape[1]):
-            y[n, o] = 0.5
+def wrong(x, y) -> None:
+    result = y.reshape(y.size)
+    for k in range(result.size):
+        result[k] = 0.5
 
 
 LOSS = NETWORKS["pictures"][2]
@@ -31,9 +31,9 @@ FAULTS = {
     "a wrong kernel": (
         """
 from engines import test_proof
-from chainrule.engines.compiled.kernels import dense
+from chainrule.engines.compiled.kernels import activations
 
-dense.dense = compiler.kernel(test_proof.wrong)
+activations.relu = compiler.kernel(test_proof.wrong)
 """,
         "are wrong by",
     ),

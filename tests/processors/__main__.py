@@ -17,7 +17,8 @@ from importlib import metadata
 from pathlib import Path
 
 from chainrule.engines.compiled.compiler import WIDTH
-from chainrule.engines.compiled.compiler.processor import VARIABLE, WIDTHS
+from chainrule.engines.native.build import WIDTHS
+from chainrule.engines.native.library import VARIABLE
 from chainrule.engines.options import THREADS_VARIABLE
 from chainrule.plotting import markdown
 

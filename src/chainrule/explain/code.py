@@ -1,6 +1,5 @@
-"""Code locations of operations. Source files are parsed, so that no engine has to be imported."""
+"""Code locations of operations. Source files are searched, so that no engine has to be imported."""
 
-import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from chainrule.operations import definitions
 
 REFERENCE = "operations/reference"
 NUMPY = "engines/numpy"
-KERNELS = "engines/compiled/kernels"
 
 INDEX_FORM = "the-index-form"  # a section of every derivation page
 SECTIONS = {  # operations whose section has a different name
@@ -48,11 +46,8 @@ def locations(operation: str, kernel: tuple[str, str] | None = None) -> tuple[Co
 
     kernel   file and function of the compiled engine's kernel (`Engine.kernels`), if its name differs
     """
-    compiled = _functions(KERNELS).get(operation)
-    if kernel:
-        file, function = kernel
-        compiled = _in_file(KERNELS, f"{file}.py").get(function)
-    formulas = _formulas().get(definitions.generated().get(operation, ""))
+    compiled = _kernels().get(kernel[1] if kernel else operation)
+    formulas = _found("operations", "*.toml", r"\[(\w+)\]$").get(definitions.generated().get(operation, ""))
     numpy = formulas or _functions(NUMPY).get(operation)
     return tuple(filter(None, (_functions(REFERENCE).get(operation), numpy, compiled)))
 
@@ -95,36 +90,23 @@ def _family(operation: str) -> str | None:
 
 
 @cache
-def _formulas() -> dict[str, CodeLocation]:
-    """Return the location of each entry from which the engines' code is generated."""
-    names = set(definitions.generated().values())
-    formulas = dict[str, CodeLocation]()
-    for file in sorted(definitions.FOLDER.glob("*.toml")):
+def _found(folder: str, files: str, pattern: str) -> dict[str, CodeLocation]:
+    """Return the location of each line that begins with a pattern, by the name that is the pattern's group."""
+    found = dict[str, CodeLocation]()
+    for file in (SOURCE / folder).glob(files):
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-            name = line.strip("[]")
-            if line.startswith("[") and name in names:
-                formulas[name] = CodeLocation(f"operations/{file.name}", name, number)
-    return formulas
+            if match := re.match(pattern, line):
+                found[match[1]] = CodeLocation(f"{folder}/{file.name}", match[1], number)
+    return found
 
 
-@cache
-def _functions(package: str) -> dict[str, CodeLocation]:
+def _functions(folder: str) -> dict[str, CodeLocation]:
     """Return the functions of a package by name. Operation names are unique within a package."""
-    functions = dict[str, CodeLocation]()
-    for file in sorted((SOURCE / package).glob("*.py")):
-        functions |= _in_file(package, file.name)
-    return functions
+    return _found(folder, "*.py", r"def (\w+)\(")
 
 
-@cache
-def _in_file(package: str, file: str) -> dict[str, CodeLocation]:
-    """Return the functions defined in one file of a package, by name."""
-    path = SOURCE / package / file
-    functions = dict[str, CodeLocation]()
-    if not path.is_file():
-        return functions
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef):
-            functions[node.name] = CodeLocation(f"{package}/{file}", node.name, node.lineno)
-    return functions
+def _kernels() -> dict[str, CodeLocation]:
+    """Return the kernels by name: those in C that are not generated, and those in Python."""
+    in_c = _found("engines/native/kernels", "*.c", r"KERNEL\((\w+)\)")
+    written = {name: place for name, place in in_c.items() if "generated_" not in place.file}
+    return _functions("engines/compiled/kernels") | written

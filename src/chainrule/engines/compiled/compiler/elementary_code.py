@@ -69,7 +69,7 @@ ARCTAN_COEFFICIENTS = {
 QUARTER_PI_RESIDUAL = {32: -2.1855695000931214e-08, 64: 3.061616997868383e-17}
 
 
-class _Call(NamedTuple):
+class _FunctionCall(NamedTuple):
     """A call of a function: the builder of the kernel's code, and the arguments, numbers of one dtype."""
 
     builder: Any
@@ -80,7 +80,7 @@ class _Call(NamedTuple):
 class _FloatCode:
     """Emits arithmetic on floats of one format."""
 
-    def __init__(self, call: _Call) -> None:
+    def __init__(self, call: _FunctionCall) -> None:
         self.builder = call.builder
         self.bits = call.dtype.bitwidth
         if self.bits == 32:
@@ -155,7 +155,7 @@ class _FloatCode:
         return self.multiply_add(power, p, self.builder.fsub(power, self.number(1.0)))
 
 
-def _exponential(call: _Call) -> LlvmValue:
+def _exponential(call: _FunctionCall) -> LlvmValue:
     code = _FloatCode(call)
     power, p = code.power_and_expm1(call.arguments[0])
     if not HAS_FMA:  # not 2ᵏ p + 2ᵏ: 2ᵏ p may be denormal and would be flushed to 0
@@ -163,11 +163,11 @@ def _exponential(call: _Call) -> LlvmValue:
     return code.multiply_add(power, p, power)
 
 
-def _expm1(call: _Call) -> LlvmValue:
+def _expm1(call: _FunctionCall) -> LlvmValue:
     return _FloatCode(call).expm1(call.arguments[0])
 
 
-def _log1p(call: _Call) -> LlvmValue:
+def _log1p(call: _FunctionCall) -> LlvmValue:
     [x] = call.arguments
     code = _FloatCode(call)
     builder = call.builder
@@ -176,7 +176,7 @@ def _log1p(call: _Call) -> LlvmValue:
     return builder.fmul(z, code.polynomial(series, builder.fmul(z, z)))
 
 
-def _tanh(call: _Call) -> LlvmValue:
+def _tanh(call: _FunctionCall) -> LlvmValue:
     [x] = call.arguments
     code = _FloatCode(call)
     builder = call.builder
@@ -185,7 +185,7 @@ def _tanh(call: _Call) -> LlvmValue:
     return code.call("copysign", magnitude, x)
 
 
-def _arctan(call: _Call) -> LlvmValue:
+def _arctan(call: _FunctionCall) -> LlvmValue:
     """Emit arctan x = sign(x) · (constant + arctan z), with |z| ≤ tan(π/8), where a polynomial is accurate.
 
         |x| ≤ tan(π/8)      z = |x|                        constant 0
@@ -217,7 +217,7 @@ def _arctan(call: _Call) -> LlvmValue:
     return code.call("copysign", builder.fadd(high, builder.fadd(z, builder.fadd(correction, low))), x)
 
 
-def _mills_ratio(call: _Call) -> LlvmValue:
+def _mills_ratio(call: _FunctionCall) -> LlvmValue:
     code = _FloatCode(call)
     builder = call.builder
     reciprocal = builder.fdiv(code.number(1.0), builder.fadd(call.arguments[0], code.number(MILLS_CENTER)))
@@ -247,6 +247,6 @@ def emitter_of(callee: Any) -> Callable[[KernelCode, list[Value]], Value] | None
     def emit(code: KernelCode, arguments: list[Value]) -> Value:
         numbers = [to_number(code, argument) for argument in arguments]
         dtype = numbers[0].dtype
-        return KernelNumber(dtype, emit_code(_Call(code.builder, dtype, [number.value for number in numbers])))
+        return KernelNumber(dtype, emit_code(_FunctionCall(code.builder, dtype, [number.value for number in numbers])))
 
     return emit

@@ -287,7 +287,7 @@ def _winograd(
 
 
 def _width(cells: int, attributes: Attributes) -> int:
-    """Return the width of a padded row or, with a stride, of one of its phases, as `layout.padded_layout` does."""
+    """Return the width of a padded row or, with a stride, of one of its phases, as padded_layout in layout.h does."""
     stride, (left, right) = attributes.get("stride", (1, 1))[1], attributes.get("padding", NO_PADDING)[1]
     return cells + max(left, right) if stride == 1 else -(-(cells + left + right) // stride)
 

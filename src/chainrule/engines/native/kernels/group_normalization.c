@@ -126,9 +126,16 @@ INLINE real divided_by_power(real value, real s, real beta)
 /* total = Σ rows[m] over the window of channel c, the channels c − half to c + half, for each position. */
 static void window_sum(const real *rows, int64_t channels, int64_t cells, int64_t c, int64_t half, real *total)
 {
-    memset(total, 0, (size_t)cells * sizeof(real));
-    for (int64_t m = max64(0, c - half); m < min64(channels, c + half + 1); m++)
-        for (int64_t k = 0; k < cells; k++) total[k] += rows[m * cells + k];
+    int64_t first = max64(0, c - half), last = min64(channels, c + half + 1), k = 0;
+    for (; k + LANES <= cells; k += LANES) {
+        vec sum = {0};
+        for (int64_t m = first; m < last; m++) sum += at(rows + m * cells + k);
+        put(total + k, sum);
+    }
+    for (; k < cells; k++) {
+        total[k] = 0;
+        for (int64_t m = first; m < last; m++) total[k] += rows[m * cells + k];
+    }
 }
 
 /* The options of a local response normalization: s = k + α/size Σ x² over a window of `size` channels. */

@@ -154,9 +154,10 @@ INLINE Response response_of(Array x, const Number *numbers)
 static void set_scales(const real *x, Response of, real *squares, real *scales)
 {
     for (int64_t q = 0; q < of.channels * of.cells; q++) squares[q] = x[q] * x[q];
-    for (int64_t c = 0; c < of.channels; c++)
-        window_sum(squares, of.channels, of.cells, c, of.half, scales + c * of.cells);
-    for (int64_t q = 0; q < of.channels * of.cells; q++) scales[q] = of.k + of.factor * scales[q];
+    for (int64_t c = 0; c < of.channels; c++, scales += of.cells) {
+        window_sum(squares, of.channels, of.cells, c, of.half, scales);
+        for (int64_t q = 0; q < of.cells; q++) scales[q] = of.k + of.factor * scales[q];
+    }
 }
 
 /* y = x s^−β: x, y (N, C, …) */

@@ -1,7 +1,7 @@
 /* Sums over a row of contiguous elements, such as a channel.
  *
- * Several vectors are summed side by side, so that an addition need not wait for the one before. Parts of a long row are
- * summed in the precision of the array, and the sums of the parts in float64. */
+ * Several vectors are summed side by side, so that an addition need not wait for the one before. Parts of a long row
+ * are summed in the precision of the array, and the sums of the parts in float64. */
 #ifndef CHAINRULE_ROW_SUMS_H
 #define CHAINRULE_ROW_SUMS_H
 
@@ -65,7 +65,7 @@ INLINE Sums gradient_sums(const real *d, const real *x, int64_t count, real cent
     return total;
 }
 
-/* About the mean of a row, or 0 if that is not finite: what is subtracted before squaring, so that few digits are lost. */
+/* About the mean of a row, or 0 if that is not finite: subtracted before squaring, so that few digits are lost. */
 INLINE real finite_mean(const real *x, int64_t count)
 {
     real mean = row_sum(x, count) / (real)count;

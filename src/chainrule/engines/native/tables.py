@@ -9,6 +9,7 @@ import ctypes
 import inspect
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -104,6 +105,7 @@ PLACES = {
     **dict.fromkeys(("batch_work", "batch_indices"), Place(Rows.ONE, Room.BATCH)),
     "first_work": Place(),  # of the thread that computes a single sample
     "first_share_work": Place(Rows.ONE, Room.CHUNK),
+    **dict.fromkeys(("rows", "origin", "rest", "gain"), Place()),  # of `batches`
 }
 NUMBER_OF = {name: number for number, name in enumerate(PLACES)}
 
@@ -144,7 +146,8 @@ class Operand(NamedTuple):
 ABSENT = [-1, *[0] * (5 + AXES)]
 
 
-class Variable(NamedTuple):
+@dataclass(frozen=True)
+class Variable:
     """A number argument that changes from call to call: factor · value + offset.
 
     From RATE on, values are passed as they are.
@@ -245,7 +248,7 @@ class Table:
         operands += [ABSENT if operand is None else operand.row for operand in step.operands]
         for index, (is_float, number) in enumerate(step.kernel.words(step.numbers)):
             if isinstance(number, Variable):
-                variables.append([index, *number])
+                variables.append([index, number.value, number.factor, number.offset])
                 number = 0
             numbers.append(struct.unpack("q", struct.pack("d", number))[0] if is_float else int(number or 0))
         counts = [len(rows) - first for rows, first in zip((operands, numbers, variables), firsts, strict=True)]

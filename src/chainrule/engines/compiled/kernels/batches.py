@@ -7,30 +7,29 @@ networks with few filters.
 
 import math
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from chainrule.engines.compiled import compiler
-from chainrule.engines.compiled.compiler import load
 from chainrule.engines.native.calls import in_c
+from chainrule.engines.native.tables import (
+    Division,
+    Each,
+    Loop,
+    Operand,
+    Run,
+    Segment,
+    Step,
+    Table,
+    Value,
+    Variable,
+    start_threads,
+)
+from chainrule.engines.options import most_threads
 from chainrule.engines.protocol import Array, Arrays
 
 MIN_ENTRIES = 1 << 15  # elements of a batch; with fewer, NumPy is as fast
 MAX_SAMPLES = (1 << 31) - 1  # limit of int32 indices of samples
-
-SOURCE = '''"""A compiled program of chainrule: a normalized batch; every thread computes a chunk."""
-
-link({symbol!r}, batches.normalized, {arrays!r}, [0, 0, 0])
-declare('run', {arrays!r}, [1])
-
-
-def run(x, rows, out, origin, rest, gain, threads):
-    for k in prange(threads):
-        first, last = k * rows.size // threads, (k + 1) * rows.size // threads
-        call({symbol!r}, (x, rows, out, origin, rest, gain, first, last, {is_bytes}),)
-'''
 
 
 @in_c
@@ -48,20 +47,29 @@ def normalized_rows(x: Array, rows: Array, factors: Arrays, dtype: DTypeLike, th
     # memory, with int32 indices.
     if len(rows) * math.prod(x.shape[1:]) < MIN_ENTRIES or len(x) > MAX_SAMPLES or not x.flags.c_contiguous:
         return None
-    # One program is compiled for each pair of dtypes: only for images in bytes, and for numbers that are not converted.
+    # Only images in bytes, and numbers that are not converted.
     if x.dtype not in (np.uint8, out_dtype) or factors[0].dtype != out_dtype:
         return None
     # Kernels do not check indices: others than 0 to len(x) − 1 would read foreign memory.
     if rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= len(x):
         return None
     out = np.empty((len(rows), *x.shape[1:]), out_dtype)
-    compiler.use_threads(threads)
-    arrays = (x.reshape(len(x), -1), rows.astype(np.int32), out.reshape(len(out), -1))
-    load(_source(x.dtype, out_dtype))(*arrays, *factors, threads)
+    arrays = {"x": x, "rows": rows.astype(np.int32), "y": out}
+    run = Run(samples=len(rows))
+    for name, array in (*arrays.items(), *zip(("origin", "rest", "gain"), factors, strict=True)):
+        run.set_buffer(name, array)
+    run.set_threads(0, threads, threads)
+    start_threads(min(threads, most_threads()))
+    run(_table(math.prod(x.shape[1:]), factors[2].size, x.dtype == np.uint8, str(out_dtype)))
     return out
 
 
 @cache
-def _source(source: np.dtype[Any], dtype: np.dtype[Any]) -> str:
-    arrays = [(str(source), 2), ("int32", 1), (str(dtype), 2), *[(str(dtype), 1)] * 3]
-    return SOURCE.format(symbol=f"batches.normalized {source} {dtype}", arrays=arrays, is_bytes=int(source == np.uint8))
+def _table(size: int, channels: int, is_bytes: bool, dtype: str) -> Table:
+    """Return the program of batches whose samples have so many elements: every thread computes a share."""
+    x, y = (Operand(name, name, 0, (1, size)) for name in ("x", "y"))
+    rows = Operand("rows", "rows", 0, (1,))
+    factors = [Operand(name, name, 0, (channels,)) for name in ("origin", "rest", "gain")]
+    numbers = Variable(Value.BEGIN), Variable(Value.END), is_bytes
+    segment = Segment([Step(normalized, [x, rows, y, *factors], numbers)], Division.SHARE_OF_SAMPLES, 1)
+    return Table([Loop([segment], Each.THREAD)], dtype)

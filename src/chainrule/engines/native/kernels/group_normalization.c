@@ -42,7 +42,8 @@ KERNEL(group_norm)
     return DONE;
 }
 
-/* Σ γ dy (x − μ) and Σ γ dy over a group, in float64; `weighted` is scratch memory for γ dy of channels of one element. */
+/* Σ γ dy (x − μ) and Σ γ dy over a group, in float64; `weighted` is scratch memory for γ dy of channels of one element.
+ */
 INLINE Sums weighted_sums(const real *dy, const real *x, const real *gamma, Groups of, real mean, real *weighted)
 {
     Sums total = {0, 0};
@@ -61,7 +62,8 @@ INLINE Sums weighted_sums(const real *dy, const real *x, const real *gamma, Grou
 /* dx = (γ dy − mean γ dy − x̂ mean(γ dy x̂))/√(σ² + ε); the means are over a group of one sample. */
 KERNEL(group_norm_dx)
 {
-    const real *dy = arrays[0].at, *x = arrays[1].at, *gamma = arrays[2].at, *mean = arrays[3].at, *variance = arrays[4].at;
+    const real *dy = arrays[0].at, *x = arrays[1].at, *gamma = arrays[2].at, *mean = arrays[3].at,
+               *variance = arrays[4].at;
     real *dx = arrays[5].at;
     Groups of = groups_of(arrays[1], numbers);
     int64_t size = of.depth * of.cells;
@@ -138,7 +140,7 @@ typedef struct {
 
 INLINE Response response_of(Array x, const Number *numbers)
 {
-    return (Response){x.shape[1], size_from(x, 2), numbers[0].i / 2, (real)(numbers[1].f / numbers[0].i),
+    return (Response){x.shape[1],         size_from(x, 2),   numbers[0].i / 2, (real)(numbers[1].f / numbers[0].i),
                       (real)numbers[2].f, (real)numbers[3].f};
 }
 

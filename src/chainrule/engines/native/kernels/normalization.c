@@ -1,7 +1,8 @@
 /* Batch normalization. The equations are in reference/normalization.py.
  *
- * The statistics need the whole batch. Either a thread computes some channels of it, from `first` to `last` − 1, so that
- * the order of every sum does not depend on the number of threads; or, for long channels, the work is divided into steps:
+ * The statistics need the whole batch. Either a thread computes some channels of it, from `first` to `last` − 1, so
+ * that the order of every sum does not depend on the number of threads; or, for long channels, the work is divided into
+ * steps:
  *
  *     forward   batch_norm_moments        mean and variance of each channel of each sample
  *               batch_norm_statistics     mean and variance of each channel of the batch
@@ -21,15 +22,9 @@ typedef struct {
     int64_t samples, channels, cells;
 } Rows;
 
-INLINE Rows rows_of(Array x)
-{
-    return (Rows){x.shape[0], x.shape[1], size_from(x, 2)};
-}
+INLINE Rows rows_of(Array x) { return (Rows){x.shape[0], x.shape[1], size_from(x, 2)}; }
 
-INLINE int64_t group_size(Rows rows)
-{
-    return max64(GROUP_CELLS / max64(rows.cells, 1), 1);
-}
+INLINE int64_t group_size(Rows rows) { return max64(GROUP_CELLS / max64(rows.cells, 1), 1); }
 
 /* The channels from first to last − 1. */
 typedef struct {
@@ -78,7 +73,8 @@ INLINE double sum_of(const double *x, int64_t count)
 static void short_statistics(const real *x, Rows rows, Channels group, real *mean, real *variance)
 {
     int64_t cells = rows.cells, begin = group.first * cells, width = (group.last - group.first) * cells;
-    double *center = chainrule_scratch((size_t)width * 3 * sizeof(double)), *total = center + width, *squares = total + width;
+    double *center = chainrule_scratch((size_t)width * 3 * sizeof(double)), *total = center + width,
+           *squares = total + width;
     for (int64_t q = 0; q < width; q++) {
         if (q % cells == 0) center[q] = finite_mean(x + begin + q, cells);
         else center[q] = center[q - 1];
@@ -118,8 +114,8 @@ INLINE real normalized(real x, real mean, real scale, real beta, real least, rea
     return most < value ? most : value;
 }
 
-static void normalize(const real *x, real *y, Rows rows, Channels group, const real *scale, const real *mean, const real *beta,
-                      real least, real most)
+static void normalize(const real *x, real *y, Rows rows, Channels group, const real *scale, const real *mean,
+                      const real *beta, real least, real most)
 {
     int64_t cells = rows.cells;
     if (cells >= SHORT_CHANNEL) {
@@ -141,10 +137,7 @@ static void normalize(const real *x, real *y, Rows rows, Channels group, const r
     }
 }
 
-INLINE real scale_of(real gamma, real variance, double epsilon)
-{
-    return (real)(gamma / sqrt(variance + epsilon));
-}
+INLINE real scale_of(real gamma, real variance, double epsilon) { return (real)(gamma / sqrt(variance + epsilon)); }
 
 /* y = γ (x − μ)/√(σ² + ε) + β and perhaps a ReLU, with the mean μ and variance σ² of each channel of the batch:
  * x, y (N, C, …), γ, β, μ, σ² (C). */
@@ -169,7 +162,8 @@ KERNEL(batch_norm)
 /* y = γ (x − μ)/√(σ² + ε) + β and perhaps a ReLU, which may have a maximum, with given statistics. */
 KERNEL(batch_norm_inference)
 {
-    const real *x = arrays[0].at, *gamma = arrays[1].at, *beta = arrays[2].at, *mean = arrays[3].at, *variance = arrays[4].at;
+    const real *x = arrays[0].at, *gamma = arrays[1].at, *beta = arrays[2].at, *mean = arrays[3].at,
+               *variance = arrays[4].at;
     Rows rows = rows_of(arrays[0]);
     Channels all = channels_of(numbers + 3, rows.channels);
     real *scale = reals(rows.channels), capped = (real)numbers[2].f;
@@ -265,7 +259,8 @@ INLINE void finish_channel(int64_t c, Sums sums, const real *gamma, const real *
 }
 
 /* dx = scale · (dy − mean_gradient − (x − μ) · correlation) of some channels of all samples. */
-static void combine(const real *dy, const real *x, real *dx, Rows rows, Channels group, const real *mean, Coefficients of)
+static void combine(const real *dy, const real *x, real *dx, Rows rows, Channels group, const real *mean,
+                    Coefficients of)
 {
     int64_t cells = rows.cells;
     if (cells >= SHORT_CHANNEL) {
@@ -289,8 +284,8 @@ static void combine(const real *dy, const real *x, real *dx, Rows rows, Channels
 
 /* dβ += Σ dy, dγ += Σ dy x̂, dx = γ/σ (dy − Σ dy/n − x̂ Σ dy x̂/n): n elements in a channel, x̂ = (x − μ)/σ. A few channels
  * are summed, and then read a second time while they are in a cache. */
-static void backward(const real *dy, const real *x, const real *gamma, const real *mean, const real *variance, real *dgamma,
-                     real *dbeta, real *dx, Rows rows, double epsilon, Channels all)
+static void backward(const real *dy, const real *x, const real *gamma, const real *mean, const real *variance,
+                     real *dgamma, real *dbeta, real *dx, Rows rows, double epsilon, Channels all)
 {
     Sums *sums = chainrule_scratch((size_t)rows.channels * sizeof(Sums));
     Coefficients of = {reals(rows.channels), reals(rows.channels), reals(rows.channels)};
@@ -299,7 +294,8 @@ static void backward(const real *dy, const real *x, const real *gamma, const rea
         Channels group = {c, min64(c + step, all.last)};
         channel_sums(dy, x, rows, group, mean, sums);
         for (int64_t k = group.first; k < group.last; k++)
-            finish_channel(k, sums[k], gamma, variance, epsilon, (double)(rows.samples * rows.cells), dgamma, dbeta, of);
+            finish_channel(k, sums[k], gamma, variance, epsilon, (double)(rows.samples * rows.cells), dgamma, dbeta,
+                           of);
         combine(dy, x, dx, rows, group, mean, of);
     }
 }
@@ -307,8 +303,8 @@ static void backward(const real *dy, const real *x, const real *gamma, const rea
 KERNEL(batch_norm_backward)
 {
     Rows rows = rows_of(arrays[1]);
-    backward(arrays[0].at, arrays[1].at, arrays[2].at, arrays[3].at, arrays[4].at, arrays[5].at, arrays[6].at, arrays[7].at,
-             rows, numbers[0].f, channels_of(numbers + 1, rows.channels));
+    backward(arrays[0].at, arrays[1].at, arrays[2].at, arrays[3].at, arrays[4].at, arrays[5].at, arrays[6].at,
+             arrays[7].at, rows, numbers[0].f, channels_of(numbers + 1, rows.channels));
     return DONE;
 }
 
@@ -376,7 +372,8 @@ KERNEL(batch_norm_statistics)
 /* Addends β + (b − μ)·factor, then factors γ/√(σ² + ε), which replace the biases b of a convolution; all (C). */
 KERNEL(batch_norm_scale)
 {
-    const real *gamma = arrays[0].at, *beta = arrays[1].at, *mean = arrays[2].at, *variance = arrays[3].at, *b = arrays[4].at;
+    const real *gamma = arrays[0].at, *beta = arrays[1].at, *mean = arrays[2].at, *variance = arrays[3].at,
+               *b = arrays[4].at;
     real *scale = arrays[5].at;
     int64_t channels = arrays[0].shape[0];
     for (int64_t c = 0; c < channels; c++) {

@@ -1,7 +1,7 @@
 /* Sums over a row of contiguous elements, such as a channel.
  *
- * Several vectors are summed side by side, so that an addition need not wait for the one before. Parts of a long row are
- * summed in the precision of the array, and the sums of the parts in float64. */
+ * Several vectors are summed side by side, so that an addition need not wait for the one before. Parts of a long row
+ * are summed in the precision of the array, and the sums of the parts in float64. */
 #ifndef CHAINRULE_ROW_SUMS_H
 #define CHAINRULE_ROW_SUMS_H
 
@@ -18,7 +18,8 @@ INLINE real row_sum(const real *x, int64_t count)
 {
     vec sums[CHAINS] = {{0}};
     int64_t k = 0;
-    for (; k + CHAINS * LANES <= count; k += CHAINS * LANES) EACH(c, CHAINS) sums[c] += at(x + k + c * LANES);
+    for (; k + CHAINS * LANES <= count; k += CHAINS * LANES)
+        EACH(c, CHAINS) sums[c] += at(x + k + c * LANES);
     for (; k + LANES <= count; k += LANES) sums[0] += at(x + k);
     real rest = 0;
     for (; k < count; k++) rest += x[k];
@@ -31,8 +32,7 @@ INLINE Sums part_sums(const real *d, const real *x, int64_t count, real center)
     vec products[CHAINS] = {{0}}, sums[CHAINS] = {{0}}, middle = spread(center);
     int64_t k = 0;
     for (; k + CHAINS * LANES <= count; k += CHAINS * LANES) {
-        EACH(c, CHAINS)
-        {
+        EACH(c, CHAINS) {
             vec deviation = at(x + k + c * LANES) - middle, slope = d ? at(d + k + c * LANES) : deviation;
             products[c] += slope * deviation;
             sums[c] += slope;
@@ -65,7 +65,8 @@ INLINE Sums gradient_sums(const real *d, const real *x, int64_t count, real cent
     return total;
 }
 
-/* About the mean of a row, or 0 if that is not finite: what is subtracted before squaring, so that few digits are lost. */
+/* About the mean of a row, or 0 if that is not finite: what is subtracted before squaring, so that few digits are lost.
+ */
 INLINE real finite_mean(const real *x, int64_t count)
 {
     real mean = row_sum(x, count) / (real)count;

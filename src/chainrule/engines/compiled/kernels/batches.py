@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from chainrule.engines.compiled import compiler
-from chainrule.engines.compiled.compiler import kernel, load
+from chainrule.engines.compiled.compiler import load
+from chainrule.engines.native.calls import in_c
 from chainrule.engines.protocol import Array, Arrays
 
 MIN_ENTRIES = 1 << 15  # elements of a batch; with fewer, NumPy is as fast
@@ -21,39 +22,20 @@ MAX_SAMPLES = (1 << 31) - 1  # limit of int32 indices of samples
 
 SOURCE = '''"""A compiled program of chainrule: a normalized batch; every thread computes a chunk."""
 
-link({symbol!r}, batches.normalized, {arrays!r}, [0, 0, 1])
-declare('run', {arrays!r}, [1, 1])
+link({symbol!r}, batches.normalized, {arrays!r}, [0, 0, 0])
+declare('run', {arrays!r}, [1])
 
 
-def run(x, rows, out, origin, rest, gain, threads, centers):
+def run(x, rows, out, origin, rest, gain, threads):
     for k in prange(threads):
         first, last = k * rows.size // threads, (k + 1) * rows.size // threads
-        call({symbol!r}, (x, rows, out, origin, rest, gain, first, last, centers),)
+        call({symbol!r}, (x, rows, out, origin, rest, gain, first, last, {is_bytes}),)
 '''
 
 
-@kernel
-def normalized(x, rows, out, origin, rest, gain, first, last, centers):
-    """Compute out[k] = ((x[rows[k]] − origin) − rest)·gain for first ≤ k < last; x and out are (samples, elements).
-
-    The first difference is rounded before the rest is subtracted, as in NumPy: origin and rest must not be added.
-
-    origin, rest, gain   of all elements, (1,), or of each channel, (C,)
-    centers              whether the origin is not 0
-    """
-    size = out.shape[1] // gain.size
-    for k in range(first, last):
-        for c in range(gain.size):
-            source, target = x[rows[k], c * size : (c + 1) * size], out[k, c * size : (c + 1) * size]
-            zero, remainder, factor = origin[c], rest[c], gain[c]
-            if centers:
-                for e in range(target.size):
-                    target[e] = out.dtype.type(source[e]) - zero
-                for e in range(target.size):
-                    target[e] = (target[e] - remainder) * factor
-            else:
-                for e in range(target.size):
-                    target[e] = out.dtype.type(source[e]) * factor
+@in_c
+def normalized(x, rows, out, origin, rest, gain, first=0, last=-1, is_bytes=False):
+    """Compute out[k] = ((x[rows[k]] − origin) − rest)·gain for first ≤ k < last."""
 
 
 def normalized_rows(x: Array, rows: Array, factors: Arrays, dtype: DTypeLike, threads: int) -> Array | None:
@@ -75,11 +57,11 @@ def normalized_rows(x: Array, rows: Array, factors: Arrays, dtype: DTypeLike, th
     out = np.empty((len(rows), *x.shape[1:]), out_dtype)
     compiler.use_threads(threads)
     arrays = (x.reshape(len(x), -1), rows.astype(np.int32), out.reshape(len(out), -1))
-    load(_source(x.dtype, out_dtype))(*arrays, *factors, threads, int(factors[0].any()))
+    load(_source(x.dtype, out_dtype))(*arrays, *factors, threads)
     return out
 
 
 @cache
 def _source(source: np.dtype[Any], dtype: np.dtype[Any]) -> str:
     arrays = [(str(source), 2), ("int32", 1), (str(dtype), 2), *[(str(dtype), 1)] * 3]
-    return SOURCE.format(symbol=f"batches.normalized {source} {dtype}", arrays=arrays)
+    return SOURCE.format(symbol=f"batches.normalized {source} {dtype}", arrays=arrays, is_bytes=int(source == np.uint8))

@@ -82,4 +82,4 @@ def batch_norm_coefficients(
 @operation(like(0), part_of="batch_norm_backward")
 @in_c
 def batch_norm_combination(dy, x, mean, coefficients, dx):
-    """Compute dx from the coefficients; see `combine`."""
+    """Compute dx = scale (dy − mean_gradient − (x − μ) correlation), with the three coefficients of each channel."""

@@ -42,8 +42,7 @@ KERNEL(group_norm)
     return DONE;
 }
 
-/* Σ γ dy (x − μ) and Σ γ dy over a group, in float64; `weighted` is scratch memory for γ dy of channels of one element.
- */
+/* Σ γ dy (x − μ) and Σ γ dy over a group, in float64; `weighted` is memory for γ dy of channels of one element. */
 INLINE Sums weighted_sums(const real *dy, const real *x, const real *gamma, Groups of, real mean, real *weighted)
 {
     Sums total = {0, 0};
@@ -62,8 +61,8 @@ INLINE Sums weighted_sums(const real *dy, const real *x, const real *gamma, Grou
 /* dx = (γ dy − mean γ dy − x̂ mean(γ dy x̂))/√(σ² + ε); the means are over a group of one sample. */
 KERNEL(group_norm_dx)
 {
-    const real *dy = arrays[0].at, *x = arrays[1].at, *gamma = arrays[2].at, *mean = arrays[3].at,
-               *variance = arrays[4].at;
+    const real *dy = arrays[0].at, *x = arrays[1].at, *gamma = arrays[2].at;
+    const real *mean = arrays[3].at, *variance = arrays[4].at;
     real *dx = arrays[5].at;
     Groups of = groups_of(arrays[1], numbers);
     int64_t size = of.depth * of.cells;

@@ -1,8 +1,7 @@
 /* Batch normalization. The equations are in reference/normalization.py.
  *
  * The statistics need the whole batch. Either a thread computes some channels of it, from `first` to `last` − 1, so
- * that the order of every sum does not depend on the number of threads; or, for long channels, the work is divided into
- * steps:
+ * that the order of every sum does not depend on the number of threads; or, for long channels, there are steps:
  *
  *     forward   batch_norm_moments        mean and variance of each channel of each sample
  *               batch_norm_statistics     mean and variance of each channel of the batch
@@ -73,8 +72,8 @@ INLINE double sum_of(const double *x, int64_t count)
 static void short_statistics(const real *x, Rows rows, Channels group, real *mean, real *variance)
 {
     int64_t cells = rows.cells, begin = group.first * cells, width = (group.last - group.first) * cells;
-    double *center = chainrule_scratch((size_t)width * 3 * sizeof(double)), *total = center + width,
-           *squares = total + width;
+    double *center = chainrule_scratch((size_t)width * 3 * sizeof(double));
+    double *total = center + width, *squares = total + width;
     for (int64_t q = 0; q < width; q++) {
         if (q % cells == 0) center[q] = finite_mean(x + begin + q, cells);
         else center[q] = center[q - 1];
@@ -162,8 +161,8 @@ KERNEL(batch_norm)
 /* y = γ (x − μ)/√(σ² + ε) + β and perhaps a ReLU, which may have a maximum, with given statistics. */
 KERNEL(batch_norm_inference)
 {
-    const real *x = arrays[0].at, *gamma = arrays[1].at, *beta = arrays[2].at, *mean = arrays[3].at,
-               *variance = arrays[4].at;
+    const real *x = arrays[0].at, *gamma = arrays[1].at, *beta = arrays[2].at;
+    const real *mean = arrays[3].at, *variance = arrays[4].at;
     Rows rows = rows_of(arrays[0]);
     Channels all = channels_of(numbers + 3, rows.channels);
     real *scale = reals(rows.channels), capped = (real)numbers[2].f;
@@ -282,20 +281,20 @@ static void combine(const real *dy, const real *x, real *dx, Rows rows, Channels
     }
 }
 
-/* dβ += Σ dy, dγ += Σ dy x̂, dx = γ/σ (dy − Σ dy/n − x̂ Σ dy x̂/n): n elements in a channel, x̂ = (x − μ)/σ. A few channels
- * are summed, and then read a second time while they are in a cache. */
+/* dβ += Σ dy, dγ += Σ dy x̂, dx = γ/σ (dy − Σ dy/n − x̂ Σ dy x̂/n): n elements in a channel, x̂ = (x − μ)/σ. A few
+ * channels are summed, and then read a second time while they are in a cache. */
 static void backward(const real *dy, const real *x, const real *gamma, const real *mean, const real *variance,
                      real *dgamma, real *dbeta, real *dx, Rows rows, double epsilon, Channels all)
 {
     Sums *sums = chainrule_scratch((size_t)rows.channels * sizeof(Sums));
     Coefficients of = {reals(rows.channels), reals(rows.channels), reals(rows.channels)};
     int64_t step = group_size(rows);
+    double count = (double)(rows.samples * rows.cells);
     for (int64_t c = all.first; c < all.last; c += step) {
         Channels group = {c, min64(c + step, all.last)};
         channel_sums(dy, x, rows, group, mean, sums);
         for (int64_t k = group.first; k < group.last; k++)
-            finish_channel(k, sums[k], gamma, variance, epsilon, (double)(rows.samples * rows.cells), dgamma, dbeta,
-                           of);
+            finish_channel(k, sums[k], gamma, variance, epsilon, count, dgamma, dbeta, of);
         combine(dy, x, dx, rows, group, mean, of);
     }
 }
@@ -372,8 +371,8 @@ KERNEL(batch_norm_statistics)
 /* Addends β + (b − μ)·factor, then factors γ/√(σ² + ε), which replace the biases b of a convolution; all (C). */
 KERNEL(batch_norm_scale)
 {
-    const real *gamma = arrays[0].at, *beta = arrays[1].at, *mean = arrays[2].at, *variance = arrays[3].at,
-               *b = arrays[4].at;
+    const real *gamma = arrays[0].at, *beta = arrays[1].at, *mean = arrays[2].at, *variance = arrays[3].at;
+    const real *b = arrays[4].at;
     real *scale = arrays[5].at;
     int64_t channels = arrays[0].shape[0];
     for (int64_t c = 0; c < channels; c++) {

@@ -65,8 +65,7 @@ INLINE Sums gradient_sums(const real *d, const real *x, int64_t count, real cent
     return total;
 }
 
-/* About the mean of a row, or 0 if that is not finite: what is subtracted before squaring, so that few digits are lost.
- */
+/* About the mean of a row, or 0 if that is not finite: subtracted before squaring, so that few digits are lost. */
 INLINE real finite_mean(const real *x, int64_t count)
 {
     real mean = row_sum(x, count) / (real)count;

@@ -3,6 +3,7 @@
 import ctypes
 import importlib
 import json
+import linecache
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -15,13 +16,13 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import special, stats
 
-from chainrule.engines.compiled.compiler import kernel
-from chainrule.engines.compiled.kernels import activations, losses
+from chainrule.engines.native import build, calls
+from chainrule.engines.native.library import BITS
 from chainrule.explain import formulas
 from chainrule.interop import c
-from chainrule.operations import array_files, definitions, functions, generator, parser, reference
+from chainrule.operations import array_files, definitions, functions, parser, reference
 from chainrule.operations.elementwise import find_operation
-from chainrule.operations.scalar_code import c_source, kernel_source
+from chainrule.operations.scalar_code import c_source, vector_source
 from chainrule.web.document import PAGE
 
 POINTS = np.array([-90.0, -20.0, -3.5, -1.0, -0.3, -1e-6, 0.0, 1e-6, 0.4, 1.0, 2.5, 7.0, 60.0])
@@ -61,7 +62,9 @@ def probes(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
         described = {**definitions._described(), name: definitions.Described("activations", entry)}
         monkeypatch.setattr(definitions, "_described", lambda: described)
         names: dict[str, Any] = {"Array": Any}
-        generator.define({name: f'def {name}(x: Array) -> Array:\n    """Compute."""\n'}, "reference", names)
+        shown, source = f"<{name}>", f'def {name}(x: Array) -> Array:\n    """Compute."""\n'
+        linecache.cache[shown] = (len(source), None, source.splitlines(keepends=True), shown)
+        exec(compile(source, shown, "exec"), names)
         monkeypatch.setattr(reference, name, names[name], raising=False)
         return name
 
@@ -104,25 +107,20 @@ def test_explanations(formula: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("formula", CASES)
-def test_compiled_kernels(formula: str, dtype: str, probes: Callable[[str], str]) -> None:
-    expected, x = CASES[formula]
-    name, names = probes(formula), dict(vars(activations))
-    generator.define({name: kernel_source(find_operation(name), gradient=False)}, "kernel", names)
-    values, result = x.astype(dtype), np.empty(len(x), dtype)
-    kernel(names[name])(values, result)
-    assert_allclose(result, expected(values.astype(float)), rtol=500 * np.finfo(dtype).eps, atol=TINY[dtype])
-
-
-@pytest.mark.parametrize("formula", CASES)
-def test_kernels_of_losses_may_have_any_function(formula: str, probes: Callable[[str], str]) -> None:
-    """Run the kernel as Python, with the names that are known where the kernels of losses are compiled."""
-    expected, x = CASES[formula]
-    name, names = probes(formula), dict(vars(losses))
-    generator.define({name: kernel_source(find_operation(name), gradient=False)}, "kernel", names)
-    result = np.empty(len(x))
-    names[name](x.copy(), result)
-    assert_allclose(result, expected(x), rtol=500 * np.finfo(float).eps, atol=TINY["float64"])
+def test_kernels(dtype: str, tmp_path: Path, probes: Callable[[str], str]) -> None:
+    operations = {formula: find_operation(probes(formula)) for formula in CASES}
+    text = "\n".join(vector_source(operation, gradient=False) for operation in operations.values())
+    (tmp_path / "probes.c").write_text(f'#include "elementary.h"\n{text}', encoding="utf-8")
+    made, real = tmp_path / "probes.so", build.REALS[f"-{dtype}"]
+    options = [*build.FLAGS, build.WIDTHS[BITS], real, "-I", build.FOLDER / "kernels", "-shared", "-o", made]
+    subprocess.run([*build.compiler(), *options, tmp_path / "probes.c", "-lm"], check=True)
+    for formula, operation in operations.items():
+        expected, x = CASES[formula]
+        values, result = x.astype(dtype), np.empty(len(x), dtype)
+        arrays = b"".join(map(calls._array, (values, result)))
+        assert getattr(ctypes.CDLL(str(made)), f"{operation.name}_{dtype}")(arrays, None) == 0
+        accuracy = {"rtol": 500 * np.finfo(dtype).eps, "atol": TINY[dtype]}
+        assert_allclose(result, expected(values.astype(float)), err_msg=formula, **accuracy)
 
 
 @pytest.mark.parametrize("engine", ["numpy", "jax"])

@@ -106,5 +106,7 @@ def _functions(folder: str) -> dict[str, CodeLocation]:
 
 
 def _kernels() -> dict[str, CodeLocation]:
-    """Return the kernels by name: those in C, and those in Python."""
-    return _functions("engines/compiled/kernels") | _found("engines/native/kernels", "*.c", r"KERNEL\((\w+)\)")
+    """Return the kernels by name: those in C that are not generated, and those in Python."""
+    in_c = _found("engines/native/kernels", "*.c", r"KERNEL\((\w+)\)")
+    written = {name: place for name, place in in_c.items() if "generated_" not in place.file}
+    return _functions("engines/compiled/kernels") | written

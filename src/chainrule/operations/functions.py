@@ -59,60 +59,58 @@ class Function:
 
     value       the function of NumPy numbers, for explanations
     arrays      its name in the code of NumPy and JAX; {} is the library
-    kernel, c   its call in a kernel of the compiled engine and in C; {} is the argument
+    vector, c   its call in C for a vector (kernels/elementary.h), and for a float in exported C; {} is the argument
     javascript  its name on the page
     costly      whether it takes much longer than a product
     domain      where a faster form is right: returns whether the form of an argument shows that it is there
-    fast_kernel, fast_c   the faster form, if there is one
+    fast_vector, fast_c   the faster form, if there is one
     """
 
     value: Callable[[Any], Any]
     arrays: str
-    kernel: str
+    vector: str
     c: str
     javascript: str
     costly: bool = True
     domain: Callable[[Tree, Mapping[str, Any]], bool] | None = None
-    fast_kernel: str = ""
+    fast_vector: str = ""
     fast_c: str = ""
 
 
 FUNCTIONS: Mapping[str, Function] = {
-    "√": Function(np.sqrt, "{}.sqrt", "np.sqrt({})", "sqrtf({})", "Math.sqrt"),
+    "√": Function(np.sqrt, "{}.sqrt", "square_root({})", "sqrtf({})", "Math.sqrt"),
     "exp": Function(
-        *(np.exp, "{}.exp", "exponential_of_any(dtype, {})", "expf({})", "Math.exp"),
+        *(np.exp, "{}.exp", "exponential_of_any({})", "expf({})", "Math.exp"),
         domain=is_never_positive,
-        fast_kernel="exponential({})",
+        fast_vector="exponential({})",
         fast_c="exponential({})",
     ),
     "expm1": Function(
-        *(np.expm1, "{}.expm1", "expm1_of_any(dtype, {})", "expm1f({})", "Math.expm1"),
+        *(np.expm1, "{}.expm1", "expm1_of_any({})", "expm1f({})", "Math.expm1"),
         domain=is_never_positive,
-        fast_kernel="expm1({})",
+        fast_vector="exponential_minus_one({})",
         fast_c="exponential_minus_one({})",
     ),
-    "log": Function(np.log, "{}.log", "np.log({})", "logf({})", "Math.log"),
+    "log": Function(np.log, "{}.log", "logarithm({})", "logf({})", "Math.log"),
     "log1p": Function(
-        *(np.log1p, "{}.log1p", "log1p_of_any(dtype, {})", "log1pf({})", "Math.log1p"),
+        *(np.log1p, "{}.log1p", "log1p_of_any({})", "log1pf({})", "Math.log1p"),
         domain=is_small_power,
-        fast_kernel="log1p({})",
+        fast_vector="log_one_plus({})",
         fast_c="log_one_plus({})",
     ),
-    "tanh": Function(np.tanh, "{}.tanh", "compiler.tanh({})", "hyperbolic_tangent({})", "Math.tanh"),
-    "arctan": Function(np.arctan, "{}.arctan", "compiler.arctan({})", "atanf({})", "Math.atan"),
-    "abs": Function(np.abs, "{}.abs", "abs({})", "fabsf({})", "Math.abs", costly=False),
-    "floor": Function(np.floor, "{}.floor", "np.floor({})", "floorf({})", "Math.floor", costly=False),
-    "round": Function(np.rint, "{}.rint", "np.rint({})", "rintf({})", "roundToEven", costly=False),
-    "σ": Function(
-        lambda x: 1 / (1 + np.exp(-x)), "logistic", "logistic(dtype.type(1), {})", "logistic({})", "logistic"
-    ),
+    "tanh": Function(np.tanh, "{}.tanh", "hyperbolic_tangent({})", "hyperbolic_tangent({})", "Math.tanh"),
+    "arctan": Function(np.arctan, "{}.arctan", "arctangent({})", "atanf({})", "Math.atan"),
+    "abs": Function(np.abs, "{}.abs", "magnitude({})", "fabsf({})", "Math.abs", costly=False),
+    "floor": Function(np.floor, "{}.floor", "rounded_down({})", "floorf({})", "Math.floor", costly=False),
+    "round": Function(np.rint, "{}.rint", "rounded({})", "rintf({})", "roundToEven", costly=False),
+    "σ": Function(lambda x: 1 / (1 + np.exp(-x)), "logistic", "logistic({})", "logistic({})", "logistic"),
     "Φ": Function(
         lambda x: np.vectorize(normal_distribution, otypes=[float])(x)[()],
-        *("normal_distribution", "normal_distribution(dtype, {})", "normal_distribution({})", "normalDistribution"),
+        *("normal_distribution", "normal_distribution({})", "normal_distribution({})", "normalDistribution"),
     ),
     "φ": Function(
         lambda x: np.exp(-x * x / 2) / math.sqrt(2 * math.pi),
-        *("normal_density", "normal_density(dtype, {})", "normal_density({})", "normalDensity"),
+        *("normal_density", "normal_density({})", "normal_density({})", "normalDensity"),
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Generator of code that computes losses and their gradients, for the compiled engine and in C.
+"""Generator of code that computes losses and their gradients, in C: kernels with vectors, and functions of single rows.
 
 A formula is computed by the form in `computed` if there is one, else by the form that learners see. A formula without
 sums is written where it is used: it varies if it contains an input, or another formula that varies. A formula that does
@@ -25,7 +25,7 @@ from chainrule.operations import definitions, reference
 from chainrule.operations.elementwise import Formula
 from chainrule.operations.functions import Tree
 from chainrule.operations.scalar_code import (
-    PYTHON,
+    VECTORS,
     C,
     Constants,
     ScalarLanguage,
@@ -33,6 +33,7 @@ from chainrule.operations.scalar_code import (
     c_function,
     flat_kernel,
     indented,
+    kernel_text,
 )
 
 
@@ -145,7 +146,7 @@ def _summand(node: Mapping[str, Any]) -> Tree:
     return node["value"]["tree"]
 
 
-def _options(name: str) -> dict[str, tuple[str, Any]]:
+def options_of(name: str) -> dict[str, tuple[str, Any]]:
     """Return the name and the default of the option that each letter of a loss denotes, such as τ: ("level", 0.5)."""
     signature = inspect.signature(getattr(reference, name)).parameters
     options = dict[str, tuple[str, Any]]()
@@ -155,42 +156,37 @@ def _options(name: str) -> dict[str, tuple[str, Any]]:
     return options
 
 
-def loss_kernel_source(name: str) -> str:
-    """Return the source of the compiled engine's kernel for a loss or a gradient of a loss."""
-    values = {"K": "p.shape[1]", "N": "row_count(p, batch)", "ε": "np.finfo(p.dtype).eps"}
-    arguments = ""
-    for letter, (option, default) in _options(name).items():
-        values[letter] = option
-        arguments += f", {option}={default}"
+def loss_vector_source(name: str) -> str:
+    """Return the kernel in C for a loss or a gradient of a loss."""
+    own_options = options_of(name)
+    values = {letter: f"numbers[{k}].f" for k, letter in enumerate(own_options)}
+    values |= {"K": "arrays[0].shape[1]", "ε": "MACHINE_EPSILON"}
+    values["N"] = f"row_count(arrays[0], numbers[{len(own_options)}].i)"
     constants = Constants(values)
     formulas = _RowFormulas.find(name, {"batch": True, "one_class": False})
     equation = _equation(formulas.shown)
     if name in definitions.loss_gradients():
-        names = {**formulas.by_name, "p": "p_k", "z": "p_k", "t": "t_k"}
-        writer = ScalarWriter(PYTHON, constants.options, names, constants.number)
+        names = {**formulas.by_name, **{array: f"{array}_k" for array in formulas.inputs}}
+        writer = ScalarWriter(VECTORS, constants.options, names, constants.number)
         last = writer.write([formulas.by_name[formulas.result]])
-        return flat_kernel(
-            f"{name}(p, t, dp{arguments}, batch=None)", equation, ["p", "t", "dp"], constants, writer, last
-        )
-    names = {"p": "p_rows[n, k, q]", "z": "p_rows[n, k, q]", "t": "t_rows[n, k, q]"}
-    stores = _Stores(row="results[n, q] = {}", element="results[n, k, q] = {}")
-    statements = formulas.write(PYTHON, constants.options, names, constants.number, stores)
-    signature = f"{name}(p, t, loss{arguments})"
-    results = "loss.reshape(p.shape[0], positions_of(p))"
-    if formulas.varies(formulas.result):
-        signature = f"{name}(p, t, dp{arguments}, batch=None)"
-        results = "rows_of(dp)"
-    lines = [
-        f"def {signature}:",
-        f'    """Compute {equation}."""',
-        "    p_rows, t_rows = rows_of(p), rows_of(t)",
-        f"    results = {results}",
-        *indented(constants.used("p", statements), 4),
-        "    for n in range(p.shape[0]):",
-        "        for q in range(positions_of(p)):",
-        *indented(statements, 12),
+        return flat_kernel(name, equation, [*formulas.inputs, formulas.result], constants, writer, last)
+    names = {array: f"{array}_k" for array in formulas.inputs}
+    result = formulas.result
+    stores = _Stores(row=f"put_some({result}, rows.count, {{}});", element=f"put_some({result} + e, left, {{}});")
+    statements = formulas.write(VECTORS, constants.options, names, constants.number, stores)
+    pointers = list[str]()
+    for k, array in enumerate(formulas.inputs):
+        pointers.append(f"const real *{array} = (const real *)arrays[{k}].at + rows.first;")
+    place = "first" if formulas.varies(result) else "first_row"
+    pointers.append(f"real *{result} = (real *)arrays[{len(pointers)}].at + rows.{place};")
+    body = [
+        *constants.used(statements),
+        "for (int64_t block = 0; block < row_blocks(arrays[0]); block++) {",
+        "    const Rows rows = rows_of(arrays[0], block);",
+        *indented([*pointers, *statements], 4),
+        "}",
     ]
-    return "\n".join(lines) + "\n"
+    return kernel_text(name, equation, body)
 
 
 def loss_c_source(name: str, *, literal: Callable[[float], str]) -> str:
@@ -200,7 +196,7 @@ def loss_c_source(name: str, *, literal: Callable[[float], str]) -> str:
     """
     formulas = _RowFormulas.find(name, {"batch": False, "one_class": False})
     result = formulas.result
-    own_options = {letter: option for letter, (option, _) in _options(name).items()}
+    own_options = {letter: option for letter, (option, _) in options_of(name).items()}
     options = {"K": "(float)count", "ε": literal(2.0**-23), **own_options}
     names = {array: f"{array}[e]" for array in formulas.inputs}
     stores = _Stores(row=f"*{result} = {{}};", element=f"{result}[e] = {{}};")

@@ -1,11 +1,11 @@
-"""Generator of code that computes element-wise operations one element at a time: Python kernels, and C functions."""
+"""Generator of C for element-wise operations: kernels with vectors, and functions of single floats."""
 
 import math
 import re
 import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from chainrule.operations import definitions
@@ -31,35 +31,57 @@ class ScalarLanguage:
     choice       template of a conditional expression, with the fields test, value and other
     both         the operator "and"
     assignment   template of an assignment, with the fields name and value
-    totals       reduction → the statements that initialize `total` and add an element to it
+    totals       reduction → the statements that initialize `total`, add an element to it, and finish it ("": none)
     loop         head of a loop over the elements
     loop_end     lines after the body of a loop
+    comparison   template of a comparison, with the fields left, sign and right
+    extremes     templates of "max" and "min", with the fields bound and value; by default, choices
+    start, load  first lines of a loop, and a template of the line that loads an input, if it has to be loaded
     """
 
     calls: Callable[[Function], tuple[str, str]]
     choice: str
     both: str
     assignment: str
-    totals: Mapping[str, tuple[str, str]]
+    totals: Mapping[str, tuple[str, str, str]]
     loop: str
     loop_end: tuple[str, ...]
+    comparison: str = "{left} {sign} {right}"
+    extremes: Mapping[str, str] = field(default_factory=dict[str, str])
+    start: tuple[str, ...] = ()
+    load: str = ""
 
-    def repeated(self, lines: Iterable[str]) -> list[str]:
+    def repeated(self, lines: Sequence[str]) -> list[str]:
         """Return a loop over the elements."""
+        if self.load:
+            inputs = sorted({name for line in lines for name in re.findall(r"\b(\w+)_k\b", line)})
+            lines = [*self.start, *map(self.load.format, inputs), *lines]
         return [self.loop, *indented(lines, 4), *self.loop_end]
 
 
-PYTHON = ScalarLanguage(
-    lambda function: (function.kernel, function.fast_kernel),
-    "{value} if {test} else {other}",
-    " and ",
-    "{name} = {value}",
+VECTORS = ScalarLanguage(
+    lambda function: (function.vector, function.fast_vector),
+    "choose({test}, {value}, {other})",
+    " & ",
+    "const vec {name} = {value};",
     {
-        "Σ": ("total = dtype.type(0)", "total += {0}"),
-        "max": ("total = dtype.type(-np.inf)", "total = {0} if {0} > total else total"),
+        "Σ": (
+            "vec total = spread(0);",
+            "total += choose(first_lanes(left), {0}, spread(0));",
+            "total = sum_of(rows, total);",
+        ),
+        "max": (
+            "vec total = spread(-INFINITY);",
+            "total = max_or_b(choose(first_lanes(left), {0}, spread(-INFINITY)), total);",
+            "total = maximum_of(rows, total);",
+        ),
     },
-    "for k in range(p.shape[1]):",
-    (),
+    "for (int64_t k = 0; k < rows.classes; k += rows.step) {",
+    ("}",),
+    comparison="({left} {sign} {right})",
+    start=("const int64_t e = k * rows.stride, left = lanes_left(rows, k);",),
+    load="const vec {0}_k = some({0} + e, left);",
+    extremes={"max": "max_or_b({bound}, {value})", "min": "min_or_b({bound}, {value})"},
 )
 C = ScalarLanguage(
     lambda function: (function.c, function.fast_c),
@@ -67,8 +89,8 @@ C = ScalarLanguage(
     " && ",
     "const float {name} = {value};",
     {
-        "Σ": ("float total = 0;", "total += {0};"),
-        "max": ("float total = -INFINITY;", "total = fmaxf(total, {0});"),
+        "Σ": ("float total = 0;", "total += {0};", ""),
+        "max": ("float total = -INFINITY;", "total = fmaxf(total, {0});", ""),
     },
     "for (int e = 0; e < count; e++) {",
     ("}",),
@@ -122,7 +144,7 @@ class ScalarWriter:
         values = [self._operand(folded(tree)) for tree, _ in cases]
         result = values[-1]
         for value, (_, when) in zip(values[-2::-1], cases[-2::-1], strict=True):
-            if "if" in result or "?" in result:
+            if "?" in result or "choose(" in result:
                 result = self._assigned(result)
             result = self._language.choice.format(test=self._condition(when["tree"]), value=value, other=result)
         return result
@@ -130,7 +152,8 @@ class ScalarWriter:
     def _condition(self, tree: Tree) -> str:
         comparisons = list[str]()
         for sign, left, right in tree[1:]:
-            comparisons.append(f"{self._operand(folded(left))} {SIGNS[sign]} {self._operand(folded(right))}")
+            operands = {"left": self._operand(folded(left)), "right": self._operand(folded(right))}
+            comparisons.append(self._language.comparison.format(sign=SIGNS[sign], **operands))
         return self._language.both.join(comparisons)
 
     def _operand(self, tree: Tree) -> str:
@@ -167,9 +190,9 @@ class ScalarWriter:
         if name == "^":
             return self._power(*operands, level=level)
         if name == "max":
-            return self._extreme("≤", *operands, level=level)
+            return self._extreme(name, "<=", *operands, level=level)
         if name == "min":
-            return self._extreme("≥", *operands, level=level)
+            return self._extreme(name, ">=", *operands, level=level)
         return self._call(name, operands[0])
 
     def _operation(self, name: str, operands: list[Tree], level: int) -> str:
@@ -203,8 +226,8 @@ class ScalarWriter:
             return self._expression(node["name"])
         if "k" not in node["over"]:
             return self._expression(node["value"]["tree"])
-        first, update = self._language.totals[node["reduce"]]
-        self.lines += [first, *self.loop({"cases": [node]}, update)]
+        first, update, last = self._language.totals[node["reduce"]]
+        self.lines += [first, *self.loop({"cases": [node]}, update), *filter(None, [last])]
         self._assignments.add("total")
         return "total"
 
@@ -215,13 +238,15 @@ class ScalarWriter:
         value = writer.write([formula])
         return self._language.repeated([*writer.lines, statement.format(value)])
 
-    def _extreme(self, sign: str, first: Tree, second: Tree, level: int) -> str:
-        """Return the maximum (sign "≤") or minimum ("≥") of a value and a bound. NaN values propagate."""
+    def _extreme(self, name: str, sign: str, first: Tree, second: Tree, level: int) -> str:
+        """Return the maximum (sign "<=") or minimum (">=") of a value and a bound. NaN values propagate."""
         if self._options.keys() >= set(occurrences(first)):
             first, second = second, first
         value = self._operand(first)
         bound = self._operand(second)
-        text = self._language.choice.format(test=f"{value} {SIGNS[sign]} {bound}", value=bound, other=value)
+        if name in self._language.extremes:
+            return self._language.extremes[name].format(bound=bound, value=value)
+        text = self._language.choice.format(test=f"{value} {sign} {bound}", value=bound, other=value)
         if level:
             return f"({text})"
         return self._assigned(text)
@@ -236,7 +261,7 @@ NAMED_NUMBERS = {0.0: "zero", 1.0: "one", 2.0: "two", 3.0: "three", 6.0: "six", 
 
 
 class Constants:
-    """Named constants for numbers and options, in the precision of the arrays.
+    """Named constants for numbers and options: vectors whose lanes are equal.
 
     options  letter of an option in the formulas → its constant
     lines    constant → the expression of its value
@@ -256,21 +281,19 @@ class Constants:
         self.lines[name] = text
         return name
 
-    def used(self, array: str, statements: Iterable[str]) -> list[str]:
-        """Return the assignments of the constants that statements use, in the dtype of an array."""
+    def used(self, statements: Iterable[str]) -> list[str]:
+        """Return the definitions of the constants that statements use."""
         statements = list(statements)
         lines = list[str]()
         for name, value in self.lines.items():
             if is_used(name, statements):
-                lines.append(f"{name} = dtype.type({value})")
-        if lines or is_used("dtype", statements):
-            lines.insert(0, f"dtype = {array}.dtype")
+                lines.append(f"const vec {name} = spread((real){value});")
         return lines
 
 
-def kernel_source(operation: Elementwise, *, gradient: bool) -> str:
-    """Return the source of the compiled engine's kernel for an operation or its gradient."""
-    constants = Constants({option: option for option in operation.options})
+def vector_source(operation: Elementwise, *, gradient: bool) -> str:
+    """Return the kernel in C for an operation or its gradient."""
+    constants = Constants({option: f"numbers[{k}].f" for k, option in enumerate(operation.options)})
     names = {"x": "x_k"}
     formulas = operation.value
     arrays = ["x", "y"]
@@ -279,44 +302,50 @@ def kernel_source(operation: Elementwise, *, gradient: bool) -> str:
         names = {kept: f"{kept}_k", "dy": "dy_k"}
         formulas = operation.slope
         arrays = ["dy", kept, "dx"]
-    writer = ScalarWriter(PYTHON, constants.options, names, constants.number)
+    writer = ScalarWriter(VECTORS, constants.options, names, constants.number)
     last = writer.write(formulas, gradient=gradient)
-    parameters = list(arrays)
-    for name, default in operation.options.items():
-        parameters.append(f"{name}={default or 0.0}")
-    head = f"{operation.function(gradient=gradient)}({', '.join(parameters)})"
-    return flat_kernel(head, operation.equation(gradient=gradient), arrays, constants, writer, last)
+    name = operation.function(gradient=gradient)
+    return flat_kernel(name, operation.equation(gradient=gradient), arrays, constants, writer, last)
 
 
-def pointwise_kernel_source(name: str) -> str:
-    """Return the source of the compiled engine's kernel for an operation that combines elements at the same place."""
+def pointwise_source(name: str) -> str:
+    """Return the kernel in C for an operation that combines elements at the same place."""
     entry = definitions.entry(name)
     formulas = entry["steps"]
     arrays = [tensor["name"] for tensor in (*entry["reads"], *entry["writes"])]
     constants = Constants({})
-    writer = ScalarWriter(PYTHON, {}, {array: f"{array}_k" for array in arrays}, constants.number)
+    writer = ScalarWriter(VECTORS, {}, {array: f"{array}_k" for array in arrays}, constants.number)
     last = writer.write(formulas)
-    return flat_kernel(f"{name}({', '.join(arrays)})", formulas_text(formulas), arrays, constants, writer, last)
+    return flat_kernel(name, formulas_text(formulas), arrays, constants, writer, last)
 
 
 def flat_kernel(
-    head: str, equation: str, arrays: Sequence[str], constants: Constants, writer: ScalarWriter, last: str
+    name: str, equation: str, arrays: Sequence[str], constants: Constants, writer: ScalarWriter, last: str
 ) -> str:
-    """Return a kernel: flat arrays, the constants that are used, and a loop over the elements; the result is `last`."""
+    """Return a kernel that computes vectors of elements with the same indices; the result is `last`."""
     *reads, result = arrays
-    flat_names = ", ".join(f"flat_{name}" for name in arrays)
-    flat = ", ".join(f"{name}.reshape({name}.size)" for name in arrays)
-    statements = [*writer.lines, f"flat_{result}[k] = {last}"]
-    loads = [f"{name}_k = flat_{name}[k]" for name in reads]
-    lines = [
-        f"def {head}:",
-        f'    """Compute {equation}."""',
-        f"    {flat_names} = {flat}",
-        *indented(constants.used(result, statements), 4),
-        f"    for k in range(flat_{result}.size):",
-        *indented([*loads, *statements], 8),
+    used = [array for array in reads if is_used(f"{array}_k", [*writer.lines, last])]
+    loads = [f"const vec {array}_k = some({array} + k, count - k);" for array in used]
+    loop = [*loads, *writer.lines, f"put_some({result} + k, count - k, {last});"]
+    pointers = [f"const real *{array} = arrays[{arrays.index(array)}].at;" for array in used]
+    body = [
+        *pointers,
+        f"real *{result} = arrays[{len(reads)}].at;",
+        f"const int64_t count = size_from(arrays[{len(reads)}], 0);",
+        *constants.used(loop),
+        "for (int64_t k = 0; k < count; k += LANES) {",
+        *indented(loop, 4),
+        "}",
     ]
-    return "\n".join(lines) + "\n"
+    return kernel_text(name, equation, body)
+
+
+def kernel_text(name: str, equation: str, body: Sequence[str]) -> str:
+    """Return the definition of a kernel in C, preceded by a comment with the equation."""
+    lines = [*comment(equation), f"KERNEL({name})", "{"]
+    if not is_used("numbers", body):
+        lines.append("    (void)numbers;")
+    return "\n".join([*lines, *indented(body, 4), "    return DONE;", "}"]) + "\n"
 
 
 def indented(lines: Iterable[str], spaces: int) -> list[str]:
@@ -373,18 +402,21 @@ def c_source(operation: Elementwise, *, gradient: bool, literal: Callable[[float
     return c_function(name, operation.equation(gradient=gradient), arrays, list(options), body)
 
 
+def comment(equation: str) -> list[str]:
+    """Return the lines of a comment with an equation in ASCII."""
+    shown = without_hat(equation)
+    for letter, replacement in ASCII.items():
+        shown = shown.replace(letter, replacement)
+    return textwrap.wrap(f"/* {' '.join(shown.split())} */", 120, subsequent_indent="   ")
+
+
 def c_function(name: str, equation: str, arrays: Sequence[str], options: Sequence[str], body: Sequence[str]) -> str:
     """Return a C function that computes its last array from the others, preceded by a comment with the equation."""
     *reads, result = arrays
     parameters = [f"const float *{array}" for array in reads]
     parameters += [f"float *{result}", "int count"]
     parameters += [f"float {option}" for option in options]
-    shown = without_hat(equation)
-    for letter, replacement in ASCII.items():
-        shown = shown.replace(letter, replacement)
-    comment = f"/* {' '.join(shown.split())} */"
-    lines = textwrap.wrap(comment, 120, subsequent_indent="   ")
-    lines += [f"static void {name}({', '.join(parameters)})", "{"]
+    lines = [*comment(equation), f"static void {name}({', '.join(parameters)})", "{"]
     for parameter in (*reads, *options):
         if not is_used(parameter, body):
             lines.append(f"    (void){parameter};")

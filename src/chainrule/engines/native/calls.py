@@ -104,3 +104,18 @@ def _function() -> Any:
 
 
 in_c = CKernel  # decorator of declarations
+
+
+def declaration(name: str, module: str, arrays: Sequence[str], **numbers: Any) -> CKernel:
+    """Return a kernel that is declared by the names of its arrays, and of its numbers with their defaults."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(array, kind) for array in arrays]
+    parameters += [inspect.Parameter(number, kind, default=default) for number, default in numbers.items()]
+
+    def declared() -> None:
+        pass
+
+    declared.__name__ = declared.__qualname__ = name
+    declared.__module__ = module
+    declared.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    return CKernel(declared)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.engines.compiled.compiler import kernel
 from chainrule.engines.compiled.kernels.registry import (
     CHEAP_FROM,
     Attributes,
@@ -15,9 +14,8 @@ from chainrule.engines.compiled.kernels.registry import (
     partwise,
     pointwise,
 )
-from chainrule.engines.native.calls import in_c
-from chainrule.operations import definitions, generator
-from chainrule.operations.scalar_code import pointwise_kernel_source
+from chainrule.engines.native.calls import declaration, in_c
+from chainrule.operations import definitions
 
 
 @pointwise(CHEAP_FROM, epilogues={"rectify": always})
@@ -62,10 +60,11 @@ def minimum(a, b, y):
 
 
 def _define() -> None:
-    """Define and register the kernels that the formulas of merging.toml define."""
-    generator.define({name: pointwise_kernel_source(name) for name in definitions.pointwise()}, "kernel", globals())
+    """Declare and register the kernels that the formulas of merging.toml define."""
     for name in definitions.pointwise():
-        globals()[name] = pointwise(CHEAP_FROM)(kernel(globals()[name]))
+        entry = definitions.entry(name)
+        arrays = [tensor["name"] for tensor in (*entry["reads"], *entry["writes"])]
+        globals()[name] = pointwise(CHEAP_FROM)(declaration(name, __name__, arrays))
 
 
 _define()

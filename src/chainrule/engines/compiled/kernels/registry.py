@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from chainrule._io.locks import cached_property
-from chainrule.engines.compiled.compiler import COUNT, WIDTH, is_record, kernel
+from chainrule.engines.compiled.compiler import COUNT, WIDTH, is_record
 
 SPEED = COUNT // 16  # approximate relative speed of sums: 1 with 16 registers (AVX2), 2 with 32 (AVX-512)
 SHARED_FROM = SPEED << 16  # multiplications for one sample; fewer take less than 2 µs, the time of two barriers
@@ -313,11 +313,6 @@ def pointwise(shared_from: int = COSTLY_FROM, **facts: Any) -> Callable[[Any], A
 
 
 slope = pointwise  # the gradient of an activation is element-wise, too
-
-
-def elementwise(function: Callable[..., Any]) -> Any:
-    """Compile a function and register it as a kernel whose result has the shape of the first array read."""
-    return operation(like(0))(kernel(function))
 
 
 def update(kernel: Any) -> Any:

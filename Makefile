@@ -263,7 +263,7 @@ format: $(VENV)/.lint
 
 generated: $(VENV)/.installed
 	$(BIN)/python -m chainrule.operations.array_files
-	$(BIN)/python -m chainrule.operations.generator
+	$(BIN)/python -m chainrule.engines.native.generated_files
 	$(BIN)/python -m chainrule.operations.javascript
 	$(BIN)/python -m experiments importing docs/importing.md
 

@@ -49,8 +49,8 @@ def locations(operation: str, kernel: tuple[str, str] | None = None) -> tuple[Co
     kernels = _functions("engines/compiled/kernels") | _found("engines/native/kernels", "*.c", r"KERNEL\((\w+)\)")
     formulas = _found("operations", "*.toml", r"\[(\w+)\]$").get(definitions.generated().get(operation, ""))
     numpy = formulas or _functions(NUMPY).get(operation)
-    compiled = formulas or kernels.get(kernel[1] if kernel else operation)
-    return tuple(dict.fromkeys(filter(None, (_functions(REFERENCE).get(operation), numpy, compiled))))
+    places = (_functions(REFERENCE).get(operation), numpy, kernels.get(kernel[1] if kernel else operation))
+    return tuple(place for place in places if place and "generated_" not in place.file)
 
 
 def located(locations: Sequence[CodeLocation]) -> list[str]:

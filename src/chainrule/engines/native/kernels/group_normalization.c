@@ -126,9 +126,16 @@ INLINE real divided_by_power(real value, real s, real beta)
 /* total = Σ rows[m] over the window of channel c, the channels c − half to c + half, for each position. */
 static void window_sum(const real *rows, int64_t channels, int64_t cells, int64_t c, int64_t half, real *total)
 {
-    memset(total, 0, (size_t)cells * sizeof(real));
-    for (int64_t m = max64(0, c - half); m < min64(channels, c + half + 1); m++)
-        for (int64_t k = 0; k < cells; k++) total[k] += rows[m * cells + k];
+    int64_t first = max64(0, c - half), last = min64(channels, c + half + 1), k = 0;
+    for (; k + LANES <= cells; k += LANES) {
+        vec sum = {0};
+        for (int64_t m = first; m < last; m++) sum += at(rows + m * cells + k);
+        put(total + k, sum);
+    }
+    for (; k < cells; k++) {
+        total[k] = 0;
+        for (int64_t m = first; m < last; m++) total[k] += rows[m * cells + k];
+    }
 }
 
 /* The options of a local response normalization: s = k + α/size Σ x² over a window of `size` channels. */
@@ -147,9 +154,10 @@ INLINE Response response_of(Array x, const Number *numbers)
 static void set_scales(const real *x, Response of, real *squares, real *scales)
 {
     for (int64_t q = 0; q < of.channels * of.cells; q++) squares[q] = x[q] * x[q];
-    for (int64_t c = 0; c < of.channels; c++)
-        window_sum(squares, of.channels, of.cells, c, of.half, scales + c * of.cells);
-    for (int64_t q = 0; q < of.channels * of.cells; q++) scales[q] = of.k + of.factor * scales[q];
+    for (int64_t c = 0; c < of.channels; c++, scales += of.cells) {
+        window_sum(squares, of.channels, of.cells, c, of.half, scales);
+        for (int64_t q = 0; q < of.cells; q++) scales[q] = of.k + of.factor * scales[q];
+    }
 }
 
 /* y = x s^−β: x, y (N, C, …) */

@@ -21,7 +21,7 @@ help:
 	@echo "make bench        time chainrule, PyTorch and ONNX Runtime; writes docs/benchmarks.md"
 	@echo
 	@echo "For maintainers:"
-	@echo "make format            apply ruff's fixes and formatting"
+	@echo "make format            apply ruff's fixes and formatting, and clang-format's"
 	@echo "make generated         write the files that follow from the formulas and the reference"
 	@echo "make thorough          run all tests, with ten times as many draws, make test-processors and make test-widths"
 	@echo "make operations        compare hundreds of random calls of every operation with the reference and ONNX, also on the page (COUNT=500 for more)"
@@ -52,6 +52,10 @@ help:
 	@echo "make screenshots       write the README's pictures of the page; needs Chromium"
 	@echo "make notebooks         write the lessons of docs/course as notebooks into build/notebooks (ARGS=\"--site ADDRESS\")"
 	@echo "make clean             delete the environment and everything built"
+
+# The engine's source files in C, without generated ones.
+NATIVE := src/chainrule/engines/native
+KERNELS := $(filter-out $(wildcard $(NATIVE)/kernels/generated_*),$(wildcard $(NATIVE)/*.[ch] $(NATIVE)/kernels/*.[ch]))
 
 # A C compiler compiles the kernels: gcc, clang or, if neither is installed, zig from the package index.
 ifeq ($(shell command -v gcc || command -v clang || command -v cc),)
@@ -231,6 +235,8 @@ light: $(VENV)/.test
 lint: $(VENV)/.lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/clang-format --dry-run --Werror $(KERNELS)
+	for real in FLOAT DOUBLE; do $(CC) -std=gnu11 -march=native -Wall -Wextra -Werror -fsyntax-only -D $$real $(filter %.c,$(KERNELS)) || exit; done
 	$(BIN)/pyright
 	$(BIN)/python tests/wording.py
 	$(BIN)/python tests/structure.py
@@ -253,10 +259,11 @@ workflows: node_modules/.installed
 format: $(VENV)/.lint
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	$(BIN)/clang-format -i $(KERNELS)
 
 generated: $(VENV)/.installed
 	$(BIN)/python -m chainrule.operations.array_files
-	$(BIN)/python -m chainrule.operations.generator
+	$(BIN)/python -m chainrule.engines.native.generated_files
 	$(BIN)/python -m chainrule.operations.javascript
 	$(BIN)/python -m experiments importing docs/importing.md
 

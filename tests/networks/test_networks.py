@@ -70,7 +70,7 @@ REWRITINGS = {  # kernels, with the later operations that they include, or "by o
     *("dense_dx by outputs", "cross_correlate_dx by outputs", "correlate_taps_dx by outputs"),
     *("batch_norm_scale", "batch_norm_backward", "batch_norm_coefficients", "correlate_rows"),
     "batch_norm_dw",  # where nothing before the layer learns
-    *("max_pool_2x2", "largest_cells", "multiply_images"),
+    *("largest_cells", "multiply_images"),
     *("whole batch in shares", "dense for a convolution", "deferred gradients"),
 }
 

@@ -142,7 +142,8 @@ def test_the_weights_of_labels_are_pos_weight(engine: str, record_property: Call
     layers = [chainrule.Dense(5), chainrule.Tanh(), chainrule.Dense(3), chainrule.Sigmoid()]
     ours = chainrule.Sequential(layers, (4,), engine=engine, dtype="float64", seed=int(draw.integers(99)))
     made = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 3)).double()
-    for name, parameter in zip(ours.weights, made.parameters(), strict=True):
+    parameters = dict(zip(ours.weights, made.parameters(), strict=True))
+    for name, parameter in parameters.items():
         parameter.data = torch.from_numpy(ours.weights[name].copy())
     loss = torch.nn.BCEWithLogitsLoss(pos_weight=torch.from_numpy(positive))
     optimizer, expected = torch.optim.SGD(made.parameters(), lr=0.3), list[float]()
@@ -166,6 +167,6 @@ def test_the_weights_of_labels_are_pos_weight(engine: str, record_property: Call
     largest.meet("losses", np.array(history.losses), np.array(expected))
     validation = [epoch.validation_loss for epoch in history.epochs[:-1]]  # after a step, before the next
     largest.meet("validation", np.array(validation), np.array(expected[1:]))
-    for name, parameter in zip(ours.weights, made.parameters(), strict=True):
+    for name, parameter in parameters.items():
         largest.meet(name, ours.weights[name], parameter.detach().numpy(), TRAINED)
     record_property("parity", [f"weights of labels, {engine}", largest.value, largest.where])

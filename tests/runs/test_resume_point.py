@@ -50,10 +50,10 @@ def test_the_next_step(stopped, data):
         assert_close(trace[f"{name}.update"], weights)
 
 
-def test_a_finished_run_takes_one_more_step_at_the_rate_of_the_last(whole):
+def test_a_finished_run_takes_one_more_step_at_the_first_rate(whole):
     point = resume_point.read_resume_point(whole)
     assert point.training.step == 29
-    assert_close(point.training.learning_rate, 0.02 * OneCycle().factor(27, 28, 7))
+    assert_close(point.training.learning_rate, 0.02 * OneCycle().factor(0, 28, 7))
     assert point.training.learning_rate > 0
     held = files.read_tensors(whole / "checkpoint.safetensors", "checkpoint")[0]
     for moment, name in zip(point.training.moments, ("m", "v"), strict=True):

@@ -46,10 +46,11 @@ def locations(operation: str, kernel: tuple[str, str] | None = None) -> tuple[Co
 
     kernel   file and function of the compiled engine's kernel (`Engine.kernels`), if its name differs
     """
-    compiled = _kernels().get(kernel[1] if kernel else operation)
+    kernels = _functions("engines/compiled/kernels") | _found("engines/native/kernels", "*.c", r"KERNEL\((\w+)\)")
     formulas = _found("operations", "*.toml", r"\[(\w+)\]$").get(definitions.generated().get(operation, ""))
     numpy = formulas or _functions(NUMPY).get(operation)
-    return tuple(filter(None, (_functions(REFERENCE).get(operation), numpy, compiled)))
+    places = (_functions(REFERENCE).get(operation), numpy, kernels.get(kernel[1] if kernel else operation))
+    return tuple(place for place in places if place and "generated_" not in place.file)
 
 
 def located(locations: Sequence[CodeLocation]) -> list[str]:
@@ -103,10 +104,3 @@ def _found(folder: str, files: str, pattern: str) -> dict[str, CodeLocation]:
 def _functions(folder: str) -> dict[str, CodeLocation]:
     """Return the functions of a package by name. Operation names are unique within a package."""
     return _found(folder, "*.py", r"def (\w+)\(")
-
-
-def _kernels() -> dict[str, CodeLocation]:
-    """Return the kernels by name: those in C that are not generated, and those in Python."""
-    in_c = _found("engines/native/kernels", "*.c", r"KERNEL\((\w+)\)")
-    written = {name: place for name, place in in_c.items() if "generated_" not in place.file}
-    return _functions("engines/compiled/kernels") | written

@@ -52,7 +52,7 @@ def next_step(
 ) -> NextStep:
     """Return the description of the step after ``done`` steps.
 
-    If all steps of the recipe are done, the learning rate is that of the last step.
+    If all steps of the recipe are done, the schedule begins again. Only plateau goes on, as it reads `epochs`.
 
     images   number of training images in an epoch
     moments  moments of the optimizer; None for zeros, as before the first step
@@ -60,7 +60,7 @@ def next_step(
     """
     epoch_steps = data.batch_count(images, recipe.batch_size)
     steps = epoch_steps * recipe.epochs
-    rate = recipe.rate(min(done, steps - 1), steps, epoch_steps, epochs)
+    rate = recipe.rate(done % steps, steps, epoch_steps, epochs)
     return NextStep(recipe.optimizer, rate, done + 1, moments, recipe.clip_norm, recipe.seed, recipe.freeze)
 
 

@@ -1,6 +1,6 @@
 """Activations, dropout and their gradients, compiled. The equations are in reference/.
 
-The element-wise kernels are generated (`chainrule.operations.generator`).
+The element-wise kernels are generated (`chainrule.engines.native.generated_files`).
 """
 
 from chainrule.engines.compiled.kernels.registry import (

@@ -3,8 +3,8 @@
 A loss has one value per row: per sample, or per position of a dense prediction. Rows are read as (N, K, positions).
 `batch` is the number of rows in the batch, over which the loss is averaged; None: the arrays contain the whole batch.
 
-All kernels are generated (`chainrule.operations.generator`), except those of Dice, which sum over positions, and the
-comparison of indices.
+All kernels are generated (`chainrule.engines.native.generated_files`), except those of Dice, which sum over positions,
+and the comparison of indices.
 """
 
 from chainrule.engines.compiled.kernels.registry import like, operation, per_row, per_sample

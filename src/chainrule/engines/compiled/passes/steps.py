@@ -88,7 +88,7 @@ def select_kernels(plan: Plan, itemsize: int, *, single: bool = False) -> StepPl
     """Return the plan with operations as steps, each with the kernel that best fits its shapes.
 
         conv1.y = cross_correlate(x, conv1.w, conv1.b)    →    computed by correlate_filters
-        pool1.y, pool1.winner = max_pool(conv1.y)         →    computed by max_pool_2x2
+        pool1.y, pool1.winner = max_pool(conv1.y)         →    computed by largest_cells, if no winner is read
 
     itemsize  bytes of an element
     single    whether the plan is for one sample

@@ -2,8 +2,8 @@
 #include "rows.h"
 
 /* A loop over the vectors of rows: e is the offset of one, and `left` the number of its elements. */
-#define EACH_CLASS(rows)                                                                  \
-    for (int64_t k = 0, e = 0, left = lanes_left(rows, 0); k < rows.classes;              \
+#define EACH_CLASS(rows)                                                                                               \
+    for (int64_t k = 0, e = 0, left = lanes_left(rows, 0); k < rows.classes;                                           \
          k += rows.step, e = k * rows.stride, left = lanes_left(rows, k))
 
 INLINE vec maximum_of_classes(Rows rows, const real *x)
@@ -94,8 +94,8 @@ INLINE uint64_t mixed(uint64_t key, uint64_t value)
 /* y = x/(1 − rate) where the draw of (seed, stream, step, first + n, element) is at least rate, else 0; x, y (N, C, …).
  * A draw is a pseudorandom number in [0, 1), (hash >> 11)/2⁵³; hashes are compared with the smallest one that is kept.
  *
- * numbers: rate, stream, seed, step, first: index in the batch of the first sample, lowest and highest: the first channel
- * to compute, and the channel after the last (−1: all channels) */
+ * numbers: rate, stream, seed, step, first: index in the batch of the first sample, lowest and highest: the first
+ * channel to compute, and the channel after the last (−1: all channels) */
 KERNEL(dropout)
 {
     enum { PIECE = 64 };
@@ -135,8 +135,9 @@ static void select_by_signs(Array values, const real *sign, const real *slope, r
     for (int64_t n = 0; n < values.shape[0]; n++) {
         int64_t row = n * channels * cells;
         if (cells == 1) select_by_sign(x + row, sign + row, slope, 1, y + row, channels);
-        else for (int64_t c = 0; c < channels; c++, row += cells)
-            select_by_sign(x + row, sign + row, slope + c, 0, y + row, cells);
+        else
+            for (int64_t c = 0; c < channels; c++, row += cells)
+                select_by_sign(x + row, sign + row, slope + c, 0, y + row, cells);
     }
 }
 
@@ -156,8 +157,8 @@ KERNEL(prelu_dx)
     return DONE;
 }
 
-/* dslope += Σ dy x over the elements x ≤ 0 of each channel. Up to PART elements are summed in the precision of the array,
- * and these sums in float64. */
+/* dslope += Σ dy x over the elements x ≤ 0 of each channel. Up to PART elements are summed in the precision of the
+ * array, and these sums in float64. */
 KERNEL(prelu_dw)
 {
     (void)numbers;

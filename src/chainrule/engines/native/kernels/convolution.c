@@ -34,10 +34,7 @@ typedef struct {
 #define UPPER_HALF(l) ((l) % 2 ? VEC_LANES + (l) : (VEC_LANES + (l)) / 2)
 
 /* The size of a row of sums: at least the widest tile. */
-static int64_t row_size(int64_t length)
-{
-    return max64(ceil_div(length, LANES), MOST_VECTORS) * LANES;
-}
+static int64_t row_size(int64_t length) { return max64(ceil_div(length, LANES), MOST_VECTORS) * LANES; }
 
 /* sums[b, p] = Σ_k w[columns[b] + order[k]] · cells[p + taps[k]] for the outputs p and filters b of a tile */
 INLINE void correlate_tile(const Correlation *c, int64_t p, const real *w, const int64_t *columns_at, real *sums,
@@ -255,8 +252,8 @@ INLINE void gradient_tile(const Products *s, const int64_t *taps, real *sums, in
     EACH(k, 24 + VEC_LANES) t[k] = (vec){0};
     for (int64_t n = 0; n < s->samples; n++)
         for (int64_t p = 0; p < s->length; p += LANES)
-            tile_add_products(t, s->dy + n * s->upstream + p, s->size, s->cells + n * s->image + p, taps,
-                              rows, columns);
+            tile_add_products(t, s->dy + n * s->upstream + p, s->size, s->cells + n * s->image + p, taps, rows,
+                              columns);
     for (int k = 0; k < rows * columns; k += VEC_LANES) put(sums + k, lane_sums(t + k));
 }
 

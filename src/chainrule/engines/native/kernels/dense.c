@@ -1,20 +1,21 @@
 /* The dense layer and its gradients, as matrix products. The equations are in reference/dense.py.
  *
- * Rows of W and x are contiguous. The forward pass therefore sums products of vectors, and the gradients multiply vectors
- * by numbers. Plain loops compute what fills no vector. */
+ * Rows of W and x are contiguous. The forward pass therefore sums products of vectors, and the gradients multiply
+ * vectors by numbers. Plain loops compute what fills no vector. */
 #include "row_sums.h"
 #include "tiles.h"
 #include "transposing.h"
 
 enum {
-    BATCH_ROWS = REGISTERS == 32 ? 10 : 6,   /* rows of W in a tile with two vectors of samples */
-    FEW_SAMPLES = REGISTERS == 32 ? 4 : 2,   /* samples, and rows of W, in a tile of products of vectors */
+    BATCH_ROWS = REGISTERS == 32 ? 10 : 6, /* rows of W in a tile with two vectors of samples */
+    FEW_SAMPLES = REGISTERS == 32 ? 4 : 2, /* samples, and rows of W, in a tile of products of vectors */
     FEW_ROWS = 6,
-    TALL_DX = 3, BROAD_DX = REGISTERS == 32 ? 8 : 4,
-    TALL = REGISTERS == 32 ? 3 : 2,          /* vectors of a row, and samples or rows, in a tile of the gradients */
+    TALL_DX = 3,
+    BROAD_DX = REGISTERS == 32 ? 8 : 4,
+    TALL = REGISTERS == 32 ? 3 : 2, /* vectors of a row, and samples or rows, in a tile of the gradients */
     BROAD = REGISTERS == 32 ? 8 : 6,
-    SINGLE = 8,                              /* rows of W, or vectors of a row, in a tile for a single sample */
-    MIN_ROWS_TO_COPY = 32,                   /* rows of W whose columns are copied side by side */
+    SINGLE = 8,            /* rows of W, or vectors of a row, in a tile for a single sample */
+    MIN_ROWS_TO_COPY = 32, /* rows of W whose columns are copied side by side */
 };
 
 /* y[n, o] for two vectors of samples, which are transposed, so that no lanes have to be added up. */
@@ -48,7 +49,9 @@ INLINE void products(const real *x, const real *w, real *y, int64_t count, int64
             tile_zeros(tile, samples, rows);
             for (int64_t k = 0; k + LANES <= ins; k += LANES)
                 tile_add_products(tile, x + n * ins + k, ins, w + k, at_row, samples, rows);
-            EACH(a, samples) EACH(row, rows) if (o + row < last) y[(n + a) * outs + o + row] = lane_sum(tile[a * rows + row]);
+            EACH(a, samples)
+                EACH(row, rows)
+                    if (o + row < last) y[(n + a) * outs + o + row] = lane_sum(tile[a * rows + row]);
         }
     }
 }
@@ -86,12 +89,13 @@ typedef struct {
 INLINE Columns columns_of(const real *matrix, int64_t step, int64_t rows, real *panel, int vectors, bool copy)
 {
     if (!copy) return (Columns){matrix, step};
-    for (int64_t r = 0; r < rows; r++) EACH(a, vectors) put(panel + (r * vectors + a) * LANES, at(matrix + r * step + a * LANES));
+    for (int64_t r = 0; r < rows; r++)
+        EACH(a, vectors) put(panel + (r * vectors + a) * LANES, at(matrix + r * step + a * LANES));
     return (Columns){panel, vectors * LANES};
 }
 
-/* dx[n, k] = Σ_o dy[n, o] w[o, k] for samples from `begin` to `end` − 1 and columns from `left` to `right` − 1, in tiles
- * that may overlap at the end. */
+/* dx[n, k] = Σ_o dy[n, o] w[o, k] for samples from `begin` to `end` − 1 and columns from `left` to `right` − 1, in
+ * tiles that may overlap at the end. */
 INLINE void rows_times(const real *dy, const real *w, real *dx, int64_t outs, int64_t ins, int64_t begin, int64_t end,
                        int64_t left, int64_t right, int vectors, int samples)
 {
@@ -135,7 +139,8 @@ KERNEL(dense_dx)
     } else if (ins >= LANES) {
         rows_times_flat(dy, w, dx, outs, ins, done);
     } else if (done) { /* a vector per row, padded with zeros */
-        real *rows = memset(reals(outs * LANES), 0, (size_t)(outs * LANES) * sizeof(real)), *padded = reals(done * LANES);
+        real *rows = memset(reals(outs * LANES), 0, (size_t)(outs * LANES) * sizeof(real)),
+             *padded = reals(done * LANES);
         copy_matrix(w, ins, outs, ins, rows, LANES);
         rows_times_flat(dy, rows, padded, outs, LANES, done);
         copy_matrix(padded, LANES, done, ins, dx, ins);
@@ -153,8 +158,8 @@ KERNEL(dense_dx)
     return DONE;
 }
 
-/* dw[o, k] += Σ_n dy[n, o] x[n, k], or = if `fresh`, for rows from `first` to `last` − 1 and the `width` columns from the
- * first one of x and dw on, in tiles that fill them. */
+/* dw[o, k] += Σ_n dy[n, o] x[n, k], or = if `fresh`, for rows from `first` to `last` − 1 and the `width` columns from
+ * the first one of x and dw on, in tiles that fill them. */
 INLINE void add_outers(const real *x, const real *dy, real *dw, int64_t count, int64_t outs, int64_t ins, int64_t first,
                        int64_t last, int64_t width, bool fresh, int vectors, int rows)
 {
@@ -180,8 +185,8 @@ SEPARATE void add_outers_tall(const real *x, const real *dy, real *dw, int64_t c
 }
 
 /* All columns that fill vectors: of `rows` rows that fill tiles, and of the rows after them. */
-SEPARATE void add_vectors(const real *x, const real *dy, real *dw, int64_t count, int64_t outs, int64_t ins, int64_t first,
-                          int64_t last, bool fresh)
+SEPARATE void add_vectors(const real *x, const real *dy, real *dw, int64_t count, int64_t outs, int64_t ins,
+                          int64_t first, int64_t last, bool fresh)
 {
     int64_t end = last - (last - first) % BROAD;
     int64_t tall = ins - ins % (TALL * LANES), single = ins - ins % (SINGLE * LANES), vectors = ins - ins % LANES;
@@ -210,7 +215,8 @@ KERNEL(dense_dw)
         memset(sums, 0, (size_t)(outs * LANES) * sizeof(real));
         for (int64_t n = 0; n < count; n++)
             for (int64_t o = first; o < last; o++)
-                for (int64_t k = vectors; k < ins; k++) sums[o * LANES + k - vectors] += dy[n * outs + o] * x[n * ins + k];
+                for (int64_t k = vectors; k < ins; k++)
+                    sums[o * LANES + k - vectors] += dy[n * outs + o] * x[n * ins + k];
     }
     for (int64_t o = first; o < last; o++)
         for (int64_t k = vectors; k < ins; k++)

@@ -1,15 +1,15 @@
 /* Cross-correlation and its gradients for small groups, in particular depthwise convolutions.
  *
- * In a group with one filter per channel, no other filter can reuse a loaded element. Each lane of a vector is therefore
- * a different filter with its own channel. Inputs and weights are then vectors, and all lanes are used for any stride,
- * dilation and image width:
+ * In a group with one filter per channel, no other filter can reuse a loaded element. Each lane of a vector is
+ * therefore a different filter with its own channel. Inputs and weights are then vectors, and all lanes are used for
+ * any stride, dilation and image width:
  *
  *     y[i, j] = Σ_u Σ_v w[u, v] · rows[s·i + d·u, s·j + d·v]        a lane for each filter
  *
  * As many channels as a vector has lanes are transposed into a frame, a buffer of zeros: an element of the image is a
- * vector of channels. A tile has the sums of OUTPUTS outputs, and is transposed back. Lanes beyond the last filter repeat
- * it. If groups have several channels, the frame has the vectors of the first channels of the groups, then those of their
- * second channels, and so on.
+ * vector of channels. A tile has the sums of OUTPUTS outputs, and is transposed back. Lanes beyond the last filter
+ * repeat it. If groups have several channels, the frame has the vectors of the first channels of the groups, then those
+ * of their second channels, and so on.
  *
  * dx  the same sums over dy with the taps that reach an element, one phase of dx after the other
  * dw  a tile has nine taps; x and dy are both transposed, so that no lanes are added up */
@@ -17,10 +17,10 @@
 #include "tiles.h"
 
 enum {
-    PART = 8,                               /* outputs whose offsets fit into registers */
+    PART = 8,                                /* outputs whose offsets fit into registers */
     OUTPUTS = WIDTH / 4 > 8 ? WIDTH / 4 : 8, /* of a tile; they fill whole vectors of float32 and of float64 */
-    MAX_REST = OUTPUTS > PART ? PART : 0,   /* outputs after the last tile that are computed as one part */
-    TAPS = 9,                               /* of a tile of a kernel gradient */
+    MAX_REST = OUTPUTS > PART ? PART : 0,    /* outputs after the last tile that are computed as one part */
+    TAPS = 9,                                /* of a tile of a kernel gradient */
 };
 
 /* For each lane of a vector, an offset; and what is applied to its sums. */
@@ -35,7 +35,8 @@ typedef struct {
 static void lay_side_by_side(const real *x, const int64_t *channels, real *rows, const int64_t *cells, int64_t count)
 {
     if (count < LANES) {
-        for (int64_t p = 0; p < count; p++) EACH(k, LANES) rows[cells[p] + k] = x[channels[k] + p];
+        for (int64_t p = 0; p < count; p++)
+            EACH(k, LANES) rows[cells[p] + k] = x[channels[k] + p];
         return;
     }
     for (int64_t t = 0; t < count; t += LANES) {
@@ -51,7 +52,8 @@ static void lay_side_by_side(const real *x, const int64_t *channels, real *rows,
 INLINE void store_transposed(vec *t, real *y, const int64_t *channels, int64_t count)
 {
     if (count < OUTPUTS) {
-        for (int64_t b = 0; b < count; b++) EACH(k, LANES) y[channels[k] + b] = t[b][k];
+        for (int64_t b = 0; b < count; b++)
+            EACH(k, LANES) y[channels[k] + b] = t[b][k];
         return;
     }
     for (int64_t block = 0; block < OUTPUTS; block += LANES) {
@@ -65,8 +67,7 @@ INLINE void sum_part(const real *rows, const int64_t *outputs, const int64_t *ta
                      const LaneEpilogue *epilogue, vec *t)
 {
     vec sums[PART];
-    EACH(b, PART)
-    {
+    EACH(b, PART) {
         sums[b] = (vec){0};
         if (!epilogue->scaled) sums[b] = epilogue->addends;
     }
@@ -74,8 +75,7 @@ INLINE void sum_part(const real *rows, const int64_t *outputs, const int64_t *ta
         vec weight = at(w + k * LANES);
         EACH(b, PART) sums[b] += at(rows + taps[k] + outputs[b]) * weight;
     }
-    EACH(b, PART)
-    {
+    EACH(b, PART) {
         if (epilogue->scaled) sums[b] = sums[b] * epilogue->factors + epilogue->addends;
         t[b] = clamped(sums[b], epilogue->least, epilogue->most);
     }
@@ -104,12 +104,13 @@ SEPARATE void sum_taps(const real *rows, const int64_t *outputs, const int64_t *
     if (done < count) { /* an image of 2×2 has only four outputs */
         int64_t p = max64(count - PART, 0);
         sum_part(rows, outputs + p, taps, tap_count, w, epilogue, t);
-        for (int64_t b = 0; b < min64(count, PART); b++) EACH(k, LANES) y[channels[k] + p + b] = t[b][k];
+        for (int64_t b = 0; b < min64(count, PART); b++)
+            EACH(k, LANES) y[channels[k] + p + b] = t[b][k];
     }
 }
 
-/* The offset of the vector of each element (i, j): (first + i·down + j·along)·LANES. The last one is repeated until there
- * are at least `least`; `*count` is set to their number. */
+/* The offset of the vector of each element (i, j): (first + i·down + j·along)·LANES. The last one is repeated until
+ * there are at least `least`; `*count` is set to their number. */
 static int64_t *vector_offsets(int64_t rows, int64_t columns, int64_t first, int64_t down, int64_t along, int64_t least,
                                int64_t *count)
 {
@@ -124,8 +125,9 @@ static int64_t *vector_offsets(int64_t rows, int64_t columns, int64_t first, int
 /* The frame of the channels of some groups.
  *
  * rows            its elements; `plane` elements lie before the vectors of the next channels
- * start, copied   index in a channel of the first element that is copied to the frame, and how many are; cells: their places
- * outputs         offset of each output's input under the first tap; taps: distance to the input under each tap */
+ * start, copied   index in a channel of the first element that is copied to the frame, and how many are; cells: their
+ * places outputs         offset of each output's input under the first tap; taps: distance to the input under each tap
+ */
 typedef struct {
     real *rows;
     int64_t plane, start, copied;
@@ -140,11 +142,13 @@ static Frame frame_of(Array x, Array w, Array y, Window window)
     int64_t width = padded_layout(x, dense).width, reach = window.dilation[0] * (w.shape[2] - 1) + 1;
     int64_t height = reach + (y.shape[2] - 1) * window.stride[0], taps = size_from(w, 1);
     Range rows = rows_within(-top, height - top, x.shape[2]);
-    Frame frame = {.plane = height * width * LANES, .start = rows.first * x.shape[3],
+    Frame frame = {.plane = height * width * LANES,
+                   .start = rows.first * x.shape[3],
                    .copied = (rows.last - rows.first) * x.shape[3]};
     int64_t first = (rows.first + top) * width + left;
     frame.cells = vector_offsets(rows.last - rows.first, x.shape[3], first, width, 1, LANES, &count);
-    frame.outputs = vector_offsets(y.shape[2], y.shape[3], 0, window.stride[0] * width, window.stride[1], OUTPUTS, &count);
+    frame.outputs =
+        vector_offsets(y.shape[2], y.shape[3], 0, window.stride[0] * width, window.stride[1], OUTPUTS, &count);
     int64_t *distances = NAME(forward_taps)(w, (Layout){width, height * width}, dense);
     int64_t length = frame.outputs[count - 1] / LANES + 1;
     frame.rows = zeros(NAME(buffer_size)(w.shape[1] * height * width, 0, distances, taps, length) * LANES);
@@ -156,7 +160,8 @@ static Frame frame_of(Array x, Array w, Array y, Window window)
 /* weights[t, lane] = w[starts[lane] + order[t]], or + t without an order */
 static void pack_weights(const real *w, const int64_t *starts, const int64_t *order, int64_t count, real *weights)
 {
-    for (int64_t t = 0; t < count; t++) EACH(k, LANES) weights[t * LANES + k] = w[starts[k] + (order ? order[t] : t)];
+    for (int64_t t = 0; t < count; t++)
+        EACH(k, LANES) weights[t * LANES + k] = w[starts[k] + (order ? order[t] : t)];
 }
 
 /* Filters of w (C_out, …) in vectors with a lane per filter; the first one, o, starts at element o·taps. */
@@ -195,8 +200,7 @@ KERNEL(correlate_few)
     LaneEpilogue epilogue = {{0}, {0}, of.factors != NULL, of.least, of.most};
     for (int64_t first = lowest; first < end; first += LANES) {
         Lanes inputs, results;
-        EACH(k, LANES)
-        {
+        EACH(k, LANES) {
             int64_t o = min64(first + k, end - 1);
             inputs[k] = o / outs * ins * inside + frame.start;
             results[k] = o * outside;
@@ -205,8 +209,8 @@ KERNEL(correlate_few)
         }
         for (int64_t n = 0; n < x.shape[0]; n++) {
             for (int64_t c = 0; c < ins; c++)
-                lay_side_by_side((const real *)x.at + (n * x.shape[1] + c) * inside, inputs, frame.rows + c * frame.plane,
-                                 frame.cells, frame.copied);
+                lay_side_by_side((const real *)x.at + (n * x.shape[1] + c) * inside, inputs,
+                                 frame.rows + c * frame.plane, frame.cells, frame.copied);
             sum_taps(frame.rows, frame.outputs, frame.taps, taps, vectors + first * taps, &epilogue,
                      (real *)y.at + n * y.shape[1] * outside, results, outside);
         }
@@ -215,9 +219,9 @@ KERNEL(correlate_few)
 }
 
 /* The phases of dx. Element i of dx is read under tap u if top + i − d·u is a multiple of the stride s, where d is the
- * dilation. Elements with the same remainder (top + i) mod s thus use the same taps, and form a phase. On an axis of 3 taps
- * with stride 2, padding 1 and without dilation, phase 0 has taps 0 and 2 and elements 1, 3, 5, …; phase 1 has tap 1 and
- * elements 0, 2, 4, …
+ * dilation. Elements with the same remainder (top + i) mod s thus use the same taps, and form a phase. On an axis of 3
+ * taps with stride 2, padding 1 and without dilation, phase 0 has taps 0 and 2 and elements 1, 3, 5, …; phase 1 has tap
+ * 1 and elements 0, 2, 4, …
  *
  * taps, order    for each tap, the offset of its element of dy, and the index of its weight within a channel
  * inputs, sums   for each element of dx, the offset of the element of dy under a tap with offset 0, and of its sum
@@ -226,8 +230,8 @@ typedef struct {
     int64_t *taps, *order, *inputs, *sums, *first_tap, *first_cell;
 } Phases;
 
-/* The frame of the rows of dy that dx uses: its layout, the row and column in it under the first tap of element (0, 0) of
- * padded dx, and what is copied to it, as in `Frame`. */
+/* The frame of the rows of dy that dx uses: its layout, the row and column in it under the first tap of element (0, 0)
+ * of padded dx, and what is copied to it, as in `Frame`. */
 typedef struct {
     Layout layout;
     int64_t row, column, start, copied;
@@ -236,30 +240,28 @@ typedef struct {
 
 static FrameOfDy frame_of_dy(Array dy, Array w, Array dx, Window window)
 {
-    int64_t down = window.stride[0], along = window.stride[1], top = window.padding[0][0], left = window.padding[1][0], count;
+    int64_t down = window.stride[0], along = window.stride[1], top = window.padding[0][0], left = window.padding[1][0],
+            count;
     int64_t low = top / down - window.dilation[0] * (w.shape[2] - 1) / down, high = (dx.shape[2] - 1 + top) / down + 1;
     int64_t before = max64(window.dilation[1] * (w.shape[3] - 1) / along - left / along, 0);
     int64_t width = before + max64(dy.shape[3], (dx.shape[3] - 1 + left) / along + 1);
     Range rows = rows_within(low, high, dy.shape[2]);
-    const int64_t *cells = vector_offsets(rows.last - rows.first, dy.shape[3], (rows.first - low) * width + before, width, 1,
-                                          LANES, &count);
-    return (FrameOfDy){{width, (high - low) * width}, -low, before, rows.first * dy.shape[3],
+    const int64_t *cells = vector_offsets(rows.last - rows.first, dy.shape[3], (rows.first - low) * width + before,
+                                          width, 1, LANES, &count);
+    return (FrameOfDy){{width, (high - low) * width},          -low, before, rows.first * dy.shape[3],
                        (rows.last - rows.first) * dy.shape[3], cells};
 }
 
 /* a mod b, at least 0 */
-INLINE int64_t remainder_of(int64_t a, int64_t b)
-{
-    return (a % b + b) % b;
-}
+INLINE int64_t remainder_of(int64_t a, int64_t b) { return (a % b + b) % b; }
 
 static Phases phases_of(Array w, Array dx, const FrameOfDy *frame, int64_t outs, Window window)
 {
     int64_t down = window.stride[0], along = window.stride[1], count = down * along, size = size_from(w, 2);
     int64_t longest = size_from(dx, 2) + count * OUTPUTS, tap = 0, cell = 0, width = frame->layout.width;
     int64_t top = window.padding[0][0], left = window.padding[1][0];
-    Phases p = {integers(outs * size), integers(outs * size), integers(longest), integers(longest), integers(count + 1),
-                integers(count + 1)};
+    Phases p = {integers(outs * size), integers(outs * size), integers(longest),
+                integers(longest),     integers(count + 1),   integers(count + 1)};
     p.first_tap[0] = p.first_cell[0] = 0;
     for (int64_t phase = 0; phase < count; phase++) {
         for (int64_t k = 0; k < outs * size; k++) {
@@ -328,8 +330,7 @@ KERNEL(correlate_few_dx)
     LaneEpilogue none = {{0}, {0}, false, -(real)INFINITY, (real)INFINITY};
     for (int64_t first = 0; first < dx.shape[1]; first += LANES) {
         Lanes inputs, results, starts;
-        EACH(k, LANES)
-        {
+        EACH(k, LANES) {
             int64_t c = min64(first + k, dx.shape[1] - 1), o = c / ins * outs; /* the first filter of the group */
             inputs[k] = o * outside + frame.start;
             results[k] = c * inside;
@@ -382,8 +383,7 @@ KERNEL(correlate_few_dw)
     real *upstream = reals(count * LANES), *vectors = reals(tiled * LANES), *gradient = dw.at;
     for (int64_t first = 0; first < dy.shape[1]; first += LANES) {
         Lanes inputs, slopes;
-        EACH(k, LANES)
-        {
+        EACH(k, LANES) {
             int64_t o = min64(first + k, dy.shape[1] - 1);
             inputs[k] = o / outs * ins * inside + frame.start;
             slopes[k] = o * outside;
@@ -392,8 +392,8 @@ KERNEL(correlate_few_dw)
         for (int64_t n = 0; n < x.shape[0]; n++) {
             lay_side_by_side((const real *)dy.at + n * dy.shape[1] * outside, slopes, upstream, cells, outside);
             for (int64_t c = 0; c < ins; c++)
-                lay_side_by_side((const real *)x.at + (n * x.shape[1] + c) * inside, inputs, frame.rows + c * frame.plane,
-                                 frame.cells, frame.copied);
+                lay_side_by_side((const real *)x.at + (n * x.shape[1] + c) * inside, inputs,
+                                 frame.rows + c * frame.plane, frame.cells, frame.copied);
             add_tap_products(&frame, ahead, tiled, upstream, outside, vectors);
         }
         for (int64_t k = 0; k < min64(LANES, dy.shape[1] - first); k++)

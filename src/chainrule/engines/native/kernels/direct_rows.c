@@ -4,13 +4,14 @@
  *
  *     y[o, i, j] = b[o] + Σ_k w[o, k] · cells[at(i, j) + taps[k]]        j over the lanes, k over the taps (c, u, v)
  *
- * There, a vector may extend from one row of a padded image into the next, and sums are copied to the result without the
- * elements between the rows. Here, no vector crosses the end of a row: the last one of a row ends with it, and may compute
- * some outputs again. A row therefore has at least as many outputs as a vector has lanes. If the rows of input and output
- * have the same length, as for 1×1 kernels, all rows are one long row. Without padding and with stride 1, x itself is read.
+ * There, a vector may extend from one row of a padded image into the next, and sums are copied to the result without
+ * the elements between the rows. Here, no vector crosses the end of a row: the last one of a row ends with it, and may
+ * compute some outputs again. A row therefore has at least as many outputs as a vector has lanes. If the rows of input
+ * and output have the same length, as for 1×1 kernels, all rows are one long row. Without padding and with stride 1, x
+ * itself is read.
  *
- * Tiles have vectors from a list and filters from a list. Both lists end with copies of their last entry, which fill the
- * last tile. A tile stores the same values several times for them. */
+ * Tiles have vectors from a list and filters from a list. Both lists end with copies of their last entry, which fill
+ * the last tile. A tile stores the same values several times for them. */
 #include "layout.h"
 #include "row_tiles.h"
 
@@ -18,9 +19,10 @@ enum { STRIP_BYTES = 1 << 17 }; /* of inputs that stay in a cache until the outp
 
 /* The vectors and the filters of the results of an image. */
 typedef struct {
-    int64_t *inputs, *outputs, count; /* offset of each vector's input under a tap at distance 0, and in a channel of y */
-    const real *weights;              /* tap k of filter o of tile t is weights[(t taps + k) columns + o] */
-    int64_t *channels, filters;       /* offset of each filter's results */
+    int64_t *inputs, *outputs,
+        count;                  /* offset of each vector's input under a tap at distance 0, and in a channel of y */
+    const real *weights;        /* tap k of filter o of tile t is weights[(t taps + k) columns + o] */
+    int64_t *channels, filters; /* offset of each filter's results */
     real *addends, *factors;
     bool scaled;
     real least, most;
@@ -34,8 +36,7 @@ INLINE void tile_add_vectors_at(vec *t, const real *x, const int64_t *inputs, co
     vec v[MOST_VECTORS];
     EACH(a, rows) v[a] = at(x + inputs[a]);
     EACH(a, rows) KEEP(v[a]);
-    EACH(b, columns)
-    {
+    EACH(b, columns) {
         vec factor = spread(w[b]);
         EACH(a, rows) t[a * columns + b] += v[a] * factor;
     }
@@ -48,14 +49,17 @@ INLINE void store_tile(const Lists *lists, const real *cells, int64_t q, int64_t
     vec t[32];
     const int64_t *inputs = lists->inputs + q;
     const real *w = lists->weights + o * lists->tap_count;
-    EACH(b, columns) EACH(a, rows) t[a * columns + b] = spread(lists->scaled ? 0 : lists->addends[o + b]);
+    EACH(b, columns)
+        EACH(a, rows) t[a * columns + b] = spread(lists->scaled ? 0 : lists->addends[o + b]);
     for (int64_t k = 0; k < lists->tap_count; k++)
         tile_add_vectors_at(t, cells + lists->taps[k], inputs, w + k * columns, rows, columns);
     if (lists->scaled)
-        EACH(b, columns) EACH(a, rows)
-            t[a * columns + b] = t[a * columns + b] * spread(lists->factors[o + b]) + spread(lists->addends[o + b]);
+        EACH(b, columns)
+            EACH(a, rows)
+                t[a * columns + b] = t[a * columns + b] * spread(lists->factors[o + b]) + spread(lists->addends[o + b]);
     tile_clamp(t, lists->least, lists->most, rows, columns);
-    EACH(b, columns) EACH(a, rows) put(y + lists->outputs[q + a] + lists->channels[o + b], t[a * columns + b]);
+    EACH(b, columns)
+        EACH(a, rows) put(y + lists->outputs[q + a] + lists->channels[o + b], t[a * columns + b]);
 }
 
 SEPARATE void store_tile_of(int rows, int columns, const Lists *lists, const real *cells, int64_t q, int64_t o, real *y)
@@ -161,7 +165,8 @@ KERNEL(correlate_rows)
             correlate(&lists, cells + n * size_from(x, 1), tile, (real *)y.at + n * result);
         return DONE;
     }
-    int64_t phases = layout.plane * window.stride[0] * window.stride[1], length = (rows.last - 1) * layout.width + y.shape[3];
+    int64_t phases = layout.plane * window.stride[0] * window.stride[1],
+            length = (rows.last - 1) * layout.width + y.shape[3];
     real *cells = zeros(NAME(buffer_size)(x.shape[1] * phases, 0, lists.taps, taps, length));
     Range read = input_rows(x, w, window, rows.first, rows.last);
     for (int64_t n = 0; n < x.shape[0]; n++) {

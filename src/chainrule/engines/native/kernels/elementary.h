@@ -20,14 +20,21 @@ enum { FRACTION_BITS = 52, LARGEST_EXPONENT = 1023 };
 /* ln 2 and π/4 as sums of two numbers; k times the first part of ln 2 is exact. */
 static const real LN_2[] = {0.693147180369123816490, 1.90821492927058770002e-10};
 static const real QUARTER_PI[] = {0.78539816339744830962, 3.061616997868383e-17};
-static const real EXPONENTIAL[] = {
-    0.5, 0.1666666666666667099, 0.04166666666666666975, 0.008333333333326140884, 0.001388888888888375242,
-    1.984126987480049198e-4, 2.480158732553336382e-5, 2.755725542574643428e-6, 2.755727366134863622e-7,
-    2.510520637395701112e-8, 2.09146793765839351e-9};
-static const real ARCTANGENT[] = {
-    -0.333333333333333302, 0.199999999999955141, -0.142857142846651796, 0.111111110151467146,
-    -0.0909090457366905996, 0.0769218308734202595, -0.0666450998981804447, 0.0585813625190614628,
-    -0.0508538348884283141, 0.0392297445366122309, -0.0191745435720213323};
+static const real EXPONENTIAL[] = {0.5,
+                                   0.1666666666666667099,
+                                   0.04166666666666666975,
+                                   0.008333333333326140884,
+                                   0.001388888888888375242,
+                                   1.984126987480049198e-4,
+                                   2.480158732553336382e-5,
+                                   2.755725542574643428e-6,
+                                   2.755727366134863622e-7,
+                                   2.510520637395701112e-8,
+                                   2.09146793765839351e-9};
+static const real ARCTANGENT[] = {-0.333333333333333302,  0.199999999999955141,   -0.142857142846651796,
+                                  0.111111110151467146,   -0.0909090457366905996, 0.0769218308734202595,
+                                  -0.0666450998981804447, 0.0585813625190614628,  -0.0508538348884283141,
+                                  0.0392297445366122309,  -0.0191745435720213323};
 enum { LOGARITHM_TERMS = 11, LOG_ONE_PLUS_TERMS = 18 };
 #else
 #define MACHINE_EPSILON 0x1p-23f
@@ -137,7 +144,8 @@ INLINE vec log_one_plus(vec x)
  * s (f²/2 + R), where R contains the terms of 2 artanh(s) / s after the first. */
 INLINE vec logarithm(vec x)
 {
-    const mask root_half = (mask)spread((real)0.70710678118654752), fraction = (mask){0} + (((lane_int)1 << FRACTION_BITS) - 1);
+    const mask root_half = (mask)spread((real)0.70710678118654752),
+               fraction = (mask){0} + (((lane_int)1 << FRACTION_BITS) - 1);
     const real up = (lane_int)2 << FRACTION_BITS;
     const mask denormal = x < SMALLEST_NORMAL;
     mask bits = (mask)choose(denormal, x * up, x) - root_half;
@@ -208,7 +216,8 @@ INLINE vec some(const real *x, int64_t left)
 INLINE void put_some(real *y, int64_t left, vec v)
 {
     if (left >= LANES) put(y, v);
-    else for (int64_t lane = 0; lane < left; lane++) y[lane] = v[lane];
+    else
+        for (int64_t lane = 0; lane < left; lane++) y[lane] = v[lane];
 }
 
 #endif

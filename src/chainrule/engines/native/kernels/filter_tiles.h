@@ -7,10 +7,10 @@
 #include "transposing.h"
 
 enum {
-    TILE_ROWS = 2,                               /* vectors of filters in a tile; a vector without a pair has its own */
-    TILE_COLUMNS = REGISTERS == 32 ? 10 : 6,     /* outputs or taps in a tile; as in choice.py */
-    STRIP = 256,                                 /* taps or outputs; two vectors for each stay in the fastest cache */
-    MIN_LISTED_OUTPUTS = 240,                    /* they fill the tiles, and their sums stay in a cache */
+    TILE_ROWS = 2,                           /* vectors of filters in a tile; a vector without a pair has its own */
+    TILE_COLUMNS = REGISTERS == 32 ? 10 : 6, /* outputs or taps in a tile; as in choice.py */
+    STRIP = 256,                             /* taps or outputs; two vectors for each stay in the fastest cache */
+    MIN_LISTED_OUTPUTS = 240,                /* they fill the tiles, and their sums stay in a cache */
 };
 
 /* The number of samples whose outputs are listed together to fill the tiles: `outputs` per sample. */
@@ -24,10 +24,10 @@ INLINE int64_t panel_width(int64_t filters) { return filters < TILE_ROWS * LANES
 
 /* Weights in panels of vectors of filters, which are packed when tiles are about to read them. */
 typedef struct {
-    Rows rows;         /* one row per filter (or, for dx, per channel) */
-    real *panels;      /* all of them, or the few that tiles are reading */
-    bool keeps_all;    /* because several lists of outputs read them */
-    bool packed;       /* whether all panels were packed before */
+    Rows rows;      /* one row per filter (or, for dx, per channel) */
+    real *panels;   /* all of them, or the few that tiles are reading */
+    bool keeps_all; /* because several lists of outputs read them */
+    bool packed;    /* whether all panels were packed before */
 } Weights;
 
 /* Weights with space for all panels if `keeps_all`, otherwise for `columns` columns of two vectors. */

@@ -47,8 +47,8 @@ static const real *lay_out_block(const Images *images, int64_t start, int64_t co
 
 /* The offset of each output (n, i, j): n image + i down + j along, then zeros for the rest of the last tile. If pooled,
  * the offsets of the four outputs of each 2×2 window. */
-static int64_t *list_outputs(int64_t samples, int64_t rows, int64_t columns, int64_t image, int64_t down,
-                             int64_t along, bool pooled)
+static int64_t *list_outputs(int64_t samples, int64_t rows, int64_t columns, int64_t image, int64_t down, int64_t along,
+                             bool pooled)
 {
     int64_t windows = pooled ? 2 : 1, *offsets = integers(samples * rows * columns * windows * windows + TILE_COLUMNS);
     int64_t *next = offsets;
@@ -65,13 +65,13 @@ static int64_t *list_outputs(int64_t samples, int64_t rows, int64_t columns, int
 typedef struct {
     const real *cells; /* output p reads cells[outputs[p] + taps[k]] under tap k */
     const int64_t *taps, *outputs;
-    int64_t all, count;                         /* taps; results, or outputs of a kernel gradient */
-    const real *panel;                          /* weights, or dy, from column `first` on */
-    int64_t first, last, o;                     /* the taps, or outputs, that are added */
-    real *sums;                                 /* `width` filters per output, or per tap */
+    int64_t all, count;     /* taps; results, or outputs of a kernel gradient */
+    const real *panel;      /* weights, or dy, from column `first` on */
+    int64_t first, last, o; /* the taps, or outputs, that are added */
+    real *sums;             /* `width` filters per output, or per tap */
     int64_t width;
-    const real *factors, *addends;              /* in the order of the filters */
-    const int64_t *addends_at;                  /* for each output */
+    const real *factors, *addends; /* in the order of the filters */
+    const int64_t *addends_at;     /* for each output */
     real least, most;
 } List;
 
@@ -94,8 +94,9 @@ INLINE void correlate_tiles(const List *list, int rows, bool pooled)
             EACH(k, rows * columns) t[k] = t[k] * at(list->factors + list->o + k / columns * LANES) + addends[k];
             tile_clamp(t, list->least, list->most, rows, columns);
         }
-        if (pooled) EACH(k, rows * columns / 4)
-            t[k] = larger(larger(t[4 * k], t[4 * k + 1]), larger(t[4 * k + 2], t[4 * k + 3]));
+        if (pooled)
+            EACH(k, rows * columns / 4)
+                t[k] = larger(larger(t[4 * k], t[4 * k + 1]), larger(t[4 * k + 2], t[4 * k + 3]));
         tile_store(t, sums, list->width, rows, columns / window);
     }
 }

@@ -1,7 +1,8 @@
 /* Padding, cropping, permutation of axes and resampling. The equations are in reference/geometry.py. */
 #include "kernel.h"
 
-/* A box inside a larger array: elements along its last axes are contiguous in both, and are copied together, as a run. */
+/* A box inside a larger array: elements along its last axes are contiguous in both, and are copied together, as a run.
+ */
 typedef struct {
     Array inside, outside;
     const Number *before; /* elements of the larger array before the box along each axis of a sample */
@@ -53,8 +54,8 @@ KERNEL(crop)
     return DONE;
 }
 
-/* y[n, i, j, …] = x with axis axes[k] of a sample as axis k. The last axis is the innermost loop; if it is not permuted,
- * it and the axes before it that are not permuted either form one run. */
+/* y[n, i, j, …] = x with axis axes[k] of a sample as axis k. The last axis is the innermost loop; if it is not
+ * permuted, it and the axes before it that are not permuted either form one run. */
 KERNEL(permute)
 {
     Array x = arrays[0], y = arrays[1];
@@ -80,10 +81,7 @@ KERNEL(permute)
 }
 
 /* An index as an integer; 0 for one outside 0 … size − 1. */
-INLINE int64_t place_of(real index, int64_t size)
-{
-    return index > 0 && index < (real)size ? (int64_t)index : 0;
-}
+INLINE int64_t place_of(real index, int64_t size) { return index > 0 && index < (real)size ? (int64_t)index : 0; }
 
 /* y[n, e] = x[n, i[e]]: x (N, F), i and y (N, E) with E elements. */
 KERNEL(gather)
@@ -155,8 +153,10 @@ static Line line_of(int64_t mode, int64_t size, int64_t outputs, const Number *l
 /* y = weighted sums of rows of x, and then of the elements of these sums: x (N, C, H, W), y (N, C, H', W'). */
 KERNEL(resample)
 {
-    int64_t height = arrays[0].shape[2], width = arrays[0].shape[3], high = arrays[1].shape[2], wide = arrays[1].shape[3];
-    Line down = line_of(numbers[0].i, height, high, numbers + 1), across = line_of(numbers[0].i, width, wide, numbers + 4);
+    int64_t height = arrays[0].shape[2], width = arrays[0].shape[3], high = arrays[1].shape[2],
+            wide = arrays[1].shape[3];
+    Line down = line_of(numbers[0].i, height, high, numbers + 1),
+         across = line_of(numbers[0].i, width, wide, numbers + 4);
     const real *x = arrays[0].at;
     real *y = arrays[1].at, *sums = reals(width);
     for (int64_t c = 0; c < arrays[0].shape[0] * arrays[0].shape[1]; c++, x += height * width) {
@@ -181,8 +181,10 @@ KERNEL(resample)
 /* dx += the weights · dy: over the columns that each output reads, and then over the rows. */
 KERNEL(resample_dx)
 {
-    int64_t height = arrays[1].shape[2], width = arrays[1].shape[3], high = arrays[0].shape[2], wide = arrays[0].shape[3];
-    Line down = line_of(numbers[0].i, height, high, numbers + 1), across = line_of(numbers[0].i, width, wide, numbers + 4);
+    int64_t height = arrays[1].shape[2], width = arrays[1].shape[3], high = arrays[0].shape[2],
+            wide = arrays[0].shape[3];
+    Line down = line_of(numbers[0].i, height, high, numbers + 1),
+         across = line_of(numbers[0].i, width, wide, numbers + 4);
     const real *dy = arrays[0].at;
     real *dx = arrays[1].at, *sums = reals(width);
     memset(dx, 0, (size_t)size_from(arrays[1], 0) * sizeof(real));

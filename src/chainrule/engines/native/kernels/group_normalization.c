@@ -146,7 +146,7 @@ typedef struct {
 
 INLINE Response response_of(Array x, const Number *numbers)
 {
-    return (Response){x.shape[1], size_from(x, 2), numbers[0].i / 2, (real)(numbers[1].f / numbers[0].i),
+    return (Response){x.shape[1],         size_from(x, 2),   numbers[0].i / 2, (real)(numbers[1].f / numbers[0].i),
                       (real)numbers[2].f, (real)numbers[3].f};
 }
 

@@ -111,7 +111,8 @@ INLINE real lane_sum(vec v)
     typedef real quarter __attribute__((vector_size(16)));
     quarter parts[WIDTH / 16];
     memcpy(parts, &v, WIDTH);
-    for (int step = WIDTH / 32; step; step /= 2) EACH(k, step) parts[k] += parts[k + step];
+    for (int step = WIDTH / 32; step; step /= 2)
+        EACH(k, step) parts[k] += parts[k + step];
     real sum = parts[0][0] + parts[0][16 / sizeof(real) - 1];
     return sizeof(real) == 4 ? sum + (parts[0][1] + parts[0][2 % (16 / sizeof(real))]) : sum;
 }

@@ -37,10 +37,7 @@ INLINE int64_t outputs_on_axis(int axis, Array x, Array w, Window window)
 }
 
 /* A distance of at least `size` elements between arrays that is not a multiple of a page of the cache. */
-INLINE int64_t conflict_free(int64_t size)
-{
-    return size < 2048 ? size : size + (272 - size % 1024 + 1024) % 1024;
-}
+INLINE int64_t conflict_free(int64_t size) { return size < 2048 ? size : size + (272 - size % 1024 + 1024) % 1024; }
 
 /* A range of rows or filters: from first to last − 1. */
 typedef struct {
@@ -69,10 +66,7 @@ INLINE Window with_unit_stride(Window window)
 }
 
 /* Scratch memory filled with zeros. */
-INLINE real *zeros(int64_t count)
-{
-    return memset(reals(count), 0, (size_t)count * sizeof(real));
-}
+INLINE real *zeros(int64_t count) { return memset(reals(count), 0, (size_t)count * sizeof(real)); }
 
 /* The distance from an output to its input under each tap (c, u, v) of filters (C_out, C, KH, KW). */
 int64_t *NAME(forward_taps)(Array w, Layout layout, Window window);

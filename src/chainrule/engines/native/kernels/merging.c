@@ -74,7 +74,8 @@ KERNEL(minimum)
     return DONE;
 }
 
-/* The runs of an array that is repeated along its axes of size 1: the last axes, which are all repeated or all equal. */
+/* The runs of an array that is repeated along its axes of size 1: the last axes, which are all repeated or all equal.
+ */
 typedef struct {
     int64_t axis, length; /* the first of these axes, and the product of their sizes after the repetition */
     bool repeats;

@@ -21,15 +21,9 @@ typedef struct {
     int64_t samples, channels, cells;
 } Rows;
 
-INLINE Rows rows_of(Array x)
-{
-    return (Rows){x.shape[0], x.shape[1], size_from(x, 2)};
-}
+INLINE Rows rows_of(Array x) { return (Rows){x.shape[0], x.shape[1], size_from(x, 2)}; }
 
-INLINE int64_t group_size(Rows rows)
-{
-    return max64(GROUP_CELLS / max64(rows.cells, 1), 1);
-}
+INLINE int64_t group_size(Rows rows) { return max64(GROUP_CELLS / max64(rows.cells, 1), 1); }
 
 /* The channels from first to last − 1. */
 typedef struct {
@@ -142,10 +136,7 @@ static void normalize(const real *x, real *y, Rows rows, Channels group, const r
     }
 }
 
-INLINE real scale_of(real gamma, real variance, double epsilon)
-{
-    return (real)(gamma / sqrt(variance + epsilon));
-}
+INLINE real scale_of(real gamma, real variance, double epsilon) { return (real)(gamma / sqrt(variance + epsilon)); }
 
 /* y = γ (x − μ)/√(σ² + ε) + β and perhaps a ReLU, with the mean μ and variance σ² of each channel of the batch:
  * x, y (N, C, …), γ, β, μ, σ² (C). */

@@ -2,8 +2,8 @@
  *
  * Neighboring windows of a row are pooled at a time, one in each lane. With a stride of 2, the lanes are every second
  * element of two vectors. A vector may pool more windows than a row has: the surplus is stored where the next row of
- * results begins, which overwrites it. Windows that are not wholly inside the columns of the image, those near the end of
- * an array, and those with larger strides, are pooled one by one. */
+ * results begins, which overwrites it. Windows that are not wholly inside the columns of the image, those near the end
+ * of an array, and those with larger strides, are pooled one by one. */
 #include "tiles.h"
 #include "row_sums.h"
 
@@ -17,8 +17,8 @@ typedef struct {
 
 INLINE Pooling pooling_of(Array image, Array result, const Number *numbers)
 {
-    return (Pooling){numbers[0].i, numbers[1].i, numbers[2].i, numbers[3].i, numbers[4].i, numbers[6].i,
-                     image.shape[2], image.shape[3], result.shape[2], result.shape[3]};
+    return (Pooling){numbers[0].i, numbers[1].i,   numbers[2].i,   numbers[3].i,    numbers[4].i,
+                     numbers[6].i, image.shape[2], image.shape[3], result.shape[2], result.shape[3]};
 }
 
 /* What is computed of the elements of a window: their sum, their maximum, or this and the index of the first one. */
@@ -88,14 +88,16 @@ INLINE vec pool_winners(const real *row, int64_t place, int64_t rows, int64_t co
     return best;
 }
 
-/* Pool all windows of images x into y and, for WINNER, winner. `rows`, `columns`: of a window, constants where known. */
-INLINE void pool(Array images, Array results, int32_t *winner, const Pooling *p, int64_t rows, int64_t columns, int along,
-                 Mode mode)
+/* Pool all windows of images x into y and, for WINNER, winner. `rows`, `columns`: of a window, constants where known.
+ */
+INLINE void pool(Array images, Array results, int32_t *winner, const Pooling *p, int64_t rows, int64_t columns,
+                 int along, Mode mode)
 {
     const real *x = images.at;
     real *y = results.at;
     int64_t size = size_from(images, 0), results_size = size_from(results, 0), cells = p->results_along;
-    int64_t inner = along > 2 ? cells : ceil_div(p->before, p->along); /* the windows inside the columns: from inner … */
+    int64_t inner =
+        along > 2 ? cells : ceil_div(p->before, p->along); /* the windows inside the columns: from inner … */
     int64_t outer = p->width + p->before < columns ? inner : (p->width + p->before - columns) / p->along + 1;
     for (int64_t c = 0; c < images.shape[0] * images.shape[1]; c++) {
         const real *image = x + c * p->height * p->width;

@@ -18,7 +18,8 @@ INLINE real row_sum(const real *x, int64_t count)
 {
     vec sums[CHAINS] = {{0}};
     int64_t k = 0;
-    for (; k + CHAINS * LANES <= count; k += CHAINS * LANES) EACH(c, CHAINS) sums[c] += at(x + k + c * LANES);
+    for (; k + CHAINS * LANES <= count; k += CHAINS * LANES)
+        EACH(c, CHAINS) sums[c] += at(x + k + c * LANES);
     for (; k + LANES <= count; k += LANES) sums[0] += at(x + k);
     real rest = 0;
     for (; k < count; k++) rest += x[k];
@@ -31,8 +32,7 @@ INLINE Sums part_sums(const real *d, const real *x, int64_t count, real center)
     vec products[CHAINS] = {{0}}, sums[CHAINS] = {{0}}, middle = spread(center);
     int64_t k = 0;
     for (; k + CHAINS * LANES <= count; k += CHAINS * LANES) {
-        EACH(c, CHAINS)
-        {
+        EACH(c, CHAINS) {
             vec deviation = at(x + k + c * LANES) - middle, slope = d ? at(d + k + c * LANES) : deviation;
             products[c] += slope * deviation;
             sums[c] += slope;

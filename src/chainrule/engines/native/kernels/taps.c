@@ -107,8 +107,14 @@ static void add_taps(Weights weights, bool fresh, Pairs pairs, int64_t taps, con
             else part.columns = count * taps;
             if (fresh || !weights.keeps_all) NAME(pack_panel)(part, o, tile, panel);
             for (int64_t t = 0; t < taps; t++) {
-                Tap tap = {panel + t * tap_step, weights.packed ? tile : taps * tile, count, values + first,
-                           pairs.from + t * pairs.spacing, pairs.to + t * pairs.spacing, pairs.counts[t], sums + o};
+                Tap tap = {panel + t * tap_step,
+                           weights.packed ? tile : taps * tile,
+                           count,
+                           values + first,
+                           pairs.from + t * pairs.spacing,
+                           pairs.to + t * pairs.spacing,
+                           pairs.counts[t],
+                           sums + o};
                 if (tile == LANES) add_to_one(&tap);
                 else add_to_two(&tap);
             }

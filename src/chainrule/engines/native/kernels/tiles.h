@@ -38,32 +38,35 @@ INLINE void tile_zeros(vec *t, int rows, int columns)
 /* t[a, b] = y[b step + a LANES + lane] */
 INLINE void tile_load(vec *t, const real *y, int64_t step, int rows, int columns)
 {
-    EACH(b, columns) EACH(a, rows) t[a * columns + b] = at(y + b * step + a * LANES);
+    EACH(b, columns)
+        EACH(a, rows) t[a * columns + b] = at(y + b * step + a * LANES);
 }
 
 /* t[a, b] = y[offsets[b] + a LANES + lane] */
 INLINE void tile_load_at(vec *t, const real *y, const int64_t *offsets, int rows, int columns)
 {
-    EACH(b, columns) EACH(a, rows) t[a * columns + b] = at(y + offsets[b] + a * LANES);
+    EACH(b, columns)
+        EACH(a, rows) t[a * columns + b] = at(y + offsets[b] + a * LANES);
 }
 
 /* y[b step + a LANES + lane] = t[a, b] */
 INLINE void tile_store(const vec *t, real *y, int64_t step, int rows, int columns)
 {
-    EACH(b, columns) EACH(a, rows) put(y + b * step + a * LANES, t[a * columns + b]);
+    EACH(b, columns)
+        EACH(a, rows) put(y + b * step + a * LANES, t[a * columns + b]);
 }
 
 /* y[offsets[b] + a LANES + lane] = t[a, b]; columns are stored in order */
 INLINE void tile_store_at(const vec *t, real *y, const int64_t *offsets, int rows, int columns)
 {
-    EACH(b, columns) EACH(a, rows) put(y + offsets[b] + a * LANES, t[a * columns + b]);
+    EACH(b, columns)
+        EACH(a, rows) put(y + offsets[b] + a * LANES, t[a * columns + b]);
 }
 
 /* t[a, b] += x[a LANES + lane] · w[b step] */
 INLINE void tile_add_outer(vec *t, const real *x, const real *w, int64_t step, int rows, int columns)
 {
-    EACH(b, columns)
-    {
+    EACH(b, columns) {
         vec factor = spread(w[b * step]);
         EACH(a, rows) t[a * columns + b] += at(x + a * LANES) * factor;
     }
@@ -73,8 +76,7 @@ INLINE void tile_add_outer(vec *t, const real *x, const real *w, int64_t step, i
 INLINE void tile_add_outer_at(vec *t, const real *x, const real *w, const int64_t *offsets, int rows, int columns)
 {
     __asm__("" : "+r"(w)); /* keeps the sum in `w`, instead of adding its terms to each offset */
-    EACH(b, columns)
-    {
+    EACH(b, columns) {
         vec factor = spread(w[offsets[b]]);
         EACH(a, rows) t[a * columns + b] += at(x + a * LANES) * factor;
         if (rows > 1 || WIDTH < 64) IN_TURN(w, t[(rows - 1) * columns + b], factor);
@@ -85,8 +87,7 @@ INLINE void tile_add_outer_at(vec *t, const real *x, const real *w, const int64_
 INLINE void tile_add_products(vec *t, const real *g, int64_t step, const real *x, const int64_t *offsets, int rows,
                               int columns)
 {
-    EACH(b, columns)
-    {
+    EACH(b, columns) {
         vec factor = at(x + offsets[b]);
         EACH(a, rows) t[a * columns + b] += at(g + a * step) * factor;
     }
@@ -143,18 +144,17 @@ INLINE vec two_halves(const real *low, const real *high)
 
 /* y[b along + a] = x[rows[a] + b] for a, b < LANES: a square block is transposed in registers, in stages that exchange
  * halves, single elements, pairs, …: v[a][b] and v[b][a]. Halves are exchanged when they are loaded. */
-#define EXCHANGE(step)                                                            \
-    EACH(i, VEC_LANES) if (step < VEC_LANES / 2 && !(i & step))                   \
-    {                                                                             \
-        vec a = v[i], b = v[i | step];                                            \
-        v[i] = __builtin_shufflevector(a, b, LANE_LIST(LOW_##step));              \
-        v[i | step] = __builtin_shufflevector(a, b, LANE_LIST(HIGH_##step));      \
-    }
+#define EXCHANGE(step)                                                                                                 \
+    EACH(i, VEC_LANES)                                                                                                 \
+        if (step < VEC_LANES / 2 && !(i & step)) {                                                                     \
+            vec a = v[i], b = v[i | step];                                                                             \
+            v[i] = __builtin_shufflevector(a, b, LANE_LIST(LOW_##step));                                               \
+            v[i | step] = __builtin_shufflevector(a, b, LANE_LIST(HIGH_##step));                                       \
+        }
 INLINE void transpose_rows(const real *x, const int64_t *rows, real *y, int64_t along)
 {
     vec v[VEC_LANES];
-    EACH(a, VEC_LANES / 2)
-    {
+    EACH(a, VEC_LANES / 2) {
         const real *low = x + rows[a], *high = x + rows[a + VEC_LANES / 2];
         v[a] = two_halves(low, high);
         v[a + VEC_LANES / 2] = two_halves(low + VEC_LANES / 2, high + VEC_LANES / 2);
@@ -173,8 +173,7 @@ INLINE void transpose_vectors(vec *v)
     EXCHANGE(1)
     EXCHANGE(2)
     EXCHANGE(4)
-    EACH(a, VEC_LANES / 2)
-    {
+    EACH(a, VEC_LANES / 2) {
         vec low = v[a], high = v[a + VEC_LANES / 2];
         v[a] = __builtin_shufflevector(low, high, LANE_LIST(FIRST_HALVES));
         v[a + VEC_LANES / 2] = __builtin_shufflevector(low, high, LANE_LIST(LAST_HALVES));
@@ -192,7 +191,8 @@ INLINE vec at_part(const real *x, int64_t count)
 INLINE void put_part(real *y, vec v, int64_t count)
 {
     if (count >= LANES) put(y, v);
-    else for (int64_t k = 0; k < count; k++) y[k] = v[k];
+    else
+        for (int64_t k = 0; k < count; k++) y[k] = v[k];
 }
 
 /* Elements 0, 2, 4, … and 1, 3, 5, … of two vectors. */
@@ -202,10 +202,11 @@ INLINE vec evens(vec a, vec b) { return __builtin_shufflevector(a, b, LANE_LIST(
 INLINE vec odds(vec a, vec b) { return __builtin_shufflevector(a, b, LANE_LIST(ODD)); }
 
 /* Lane b of the result is the sum of the lanes of v[b]. The vectors are added in pairs, which halves their number. */
-#define ADD_PAIRS(step)                                                           \
-    EACH(i, VEC_LANES) if (step < VEC_LANES && !(i & (2 * step - 1))) v[i] =      \
-        __builtin_shufflevector(v[i], v[i | step], LANE_LIST(LOW_##step)) +       \
-        __builtin_shufflevector(v[i], v[i | step], LANE_LIST(HIGH_##step));
+#define ADD_PAIRS(step)                                                                                                \
+    EACH(i, VEC_LANES)                                                                                                 \
+        if (step < VEC_LANES && !(i & (2 * step - 1)))                                                                 \
+            v[i] = __builtin_shufflevector(v[i], v[i | step], LANE_LIST(LOW_##step)) +                                 \
+                   __builtin_shufflevector(v[i], v[i | step], LANE_LIST(HIGH_##step));
 INLINE vec lane_sums(vec *v)
 {
     ADD_PAIRS(1)

@@ -1,7 +1,7 @@
 /* Updates of optimizers, and other kernels of a training step. The equations are in reference/updates.py.
  *
- * An update is one pass over parameters p, gradients g and moments, all (P), and works in place. `sums` contains Σ loss,
- * the number of correct predictions, and then numbers that add up to Σ g², in float64. */
+ * An update is one pass over parameters p, gradients g and moments, all (P), and works in place. `sums` contains Σ
+ * loss, the number of correct predictions, and then numbers that add up to Σ g², in float64. */
 #include "row_sums.h"
 #if defined(__x86_64__)
 #include <x86intrin.h>
@@ -32,7 +32,8 @@ KERNEL(sgd_update)
     return DONE;
 }
 
-/* h = g + decay p;  v ← μ v + h;  p ← p − rate v, or with Nesterov p − rate (h + μ v); numbers: rate, μ, Nesterov, decay */
+/* h = g + decay p;  v ← μ v + h;  p ← p − rate v, or with Nesterov p − rate (h + μ v); numbers: rate, μ, Nesterov,
+ * decay */
 KERNEL(momentum_update)
 {
     real *restrict p = arrays[0].at, *restrict v = arrays[2].at;
@@ -64,14 +65,15 @@ KERNEL(rmsprop_update)
     return DONE;
 }
 
-/* m ← β₁ m + (1 − β₁) g;  v ← β₂ v + (1 − β₂) g²;  p ← (1 − rate · decay) p − rate m̂/(√v̂ + ε), with the moments corrected
- * for their bias after t steps; numbers: rate, t, β₁, β₂, ε, decay */
+/* m ← β₁ m + (1 − β₁) g;  v ← β₂ v + (1 − β₂) g²;  p ← (1 − rate · decay) p − rate m̂/(√v̂ + ε), with the moments
+ * corrected for their bias after t steps; numbers: rate, t, β₁, β₂, ε, decay */
 KERNEL(adam_update)
 {
     real *restrict p = arrays[0].at, *restrict m = arrays[2].at, *restrict v = arrays[3].at;
     const real *restrict g = arrays[1].at;
     double step = (double)numbers[1].i, beta1 = numbers[2].f, beta2 = numbers[3].f;
-    real b1 = (real)beta1, b2 = (real)beta2, c1 = (real)(1 - beta1), c2 = (real)(1 - beta2), epsilon = (real)numbers[4].f;
+    real b1 = (real)beta1, b2 = (real)beta2, c1 = (real)(1 - beta1), c2 = (real)(1 - beta2),
+         epsilon = (real)numbers[4].f;
     real rate = (real)(numbers[0].f / (1 - pow(beta1, step))), correction = (real)(1 / sqrt(1 - pow(beta2, step)));
     real keep = (real)(1 - numbers[0].f * numbers[5].f);
     for (int64_t k = 0; k < size_from(arrays[0], 0); k++) {
@@ -92,15 +94,16 @@ KERNEL(clear)
     return DONE;
 }
 
-/* Add the gradients in the other rows of parts (T, P) to row 0, in order, for parameters from `first` to `last` − 1, and
- * Σ g² over these to sums[2 + k]; numbers: first, last, k */
+/* Add the gradients in the other rows of parts (T, P) to row 0, in order, for parameters from `first` to `last` − 1,
+ * and Σ g² over these to sums[2 + k]; numbers: first, last, k */
 KERNEL(add_up)
 {
     real *total = arrays[0].at;
     int64_t size = arrays[0].shape[1], first = numbers[0].i, last = numbers[1].i;
     for (int64_t part = 1; part < arrays[0].shape[0]; part++)
         for (int64_t k = first; k < last; k++) total[k] += total[part * size + k];
-    if (last > first) ((double *)arrays[1].at)[2 + numbers[2].i] += part_sums(NULL, total + first, last - first, 0).first;
+    if (last > first)
+        ((double *)arrays[1].at)[2 + numbers[2].i] += part_sums(NULL, total + first, last - first, 0).first;
     return DONE;
 }
 
@@ -167,8 +170,8 @@ KERNEL(copied)
 }
 
 /* Accept the results of a training step, unless a loss, a gradient or a new running statistic is not finite: store the
- * statistics, and in row `number` of outcomes (·, 4) Σ loss, the number of correct predictions, Σ g², and the factor of the
- * gradient, less than 1 if its norm exceeds `clip`: after, statistics (S), sums; numbers: number, clip */
+ * statistics, and in row `number` of outcomes (·, 4) Σ loss, the number of correct predictions, Σ g², and the factor of
+ * the gradient, less than 1 if its norm exceeds `clip`: after, statistics (S), sums; numbers: number, clip */
 KERNEL(accepted)
 {
     const real *after = arrays[0].at;

@@ -1,8 +1,8 @@
 /* Cross-correlation with stride 1, and its gradients, with Winograd's algorithms F(4×4, 3×3) and F(2×2, 5×5).
  *
  * A tile is a block of neighboring results of one image; its input has 6×6 elements. Input and weights are transformed
- * along both axes, to values at 36 points, and multiplied point by point. The results of a tile thus take 36 products per
- * channel, instead of 144 for the 4×4 results of a 3×3 kernel, or 100 for the 2×2 results of a 5×5 kernel.
+ * along both axes, to values at 36 points, and multiplied point by point. The results of a tile thus take 36 products
+ * per channel, instead of 144 for the 4×4 results of a 3×3 kernel, or 100 for the 2×2 results of a 5×5 kernel.
  *
  *     y = Aᵀ [Σ_c (G w[o,c] Gᵀ) ⊙ (Bᵀ x̄[c] B)] A        x̄[c]: the 6×6 inputs of a tile, including padding
  *
@@ -11,9 +11,10 @@
  *     dx  the same sums over dy, with the kernels rotated by 180°
  *     dw  dw[o,c] = Gᵀ [Σ_tiles (A dy[o] Aᵀ) ⊙ (Bᵀ x̄[c] B)] G
  *
- * The lanes of vectors are channels or filters. BLOCK tiles at a time are transformed; at each of the 36 points, a matrix
- * of tiles by channels is then multiplied by a matrix of channels by filters. An input that is not finite makes all
- * results of its tiles NaN. `taps` are the rows of a kernel, 3 or 5, and `side` = 7 − taps those of the results of a tile.
+ * The lanes of vectors are channels or filters. BLOCK tiles at a time are transformed; at each of the 36 points, a
+ * matrix of tiles by channels is then multiplied by a matrix of channels by filters. An input that is not finite makes
+ * all results of its tiles NaN. `taps` are the rows of a kernel, 3 or 5, and `side` = 7 − taps those of the results of
+ * a tile.
  *
  * Source: Lavin, Gray: Fast Algorithms for Convolutional Neural Networks, 2015; docs/algorithms.md */
 #include "layout.h"
@@ -31,14 +32,14 @@ enum {
 /* ------------------------------------------------------------------ transforms
  *
  * The algorithm multiplies polynomials through their values at the six points 0, ±p, ±q and ∞, with p = 3/4, q = 3/2
- * (Toom and Cook): rounding errors are at most twice those of plain sums. The values at ±p are the sum and the difference
- * of the even and the odd terms. So each matrix is applied in two steps: one in which half of the entries are 0, and then
- * the sums and the differences of rows 1 and 2, and of rows 3 and 4. */
+ * (Toom and Cook): rounding errors are at most twice those of plain sums. The values at ±p are the sum and the
+ * difference of the even and the odd terms. So each matrix is applied in two steps: one in which half of the entries
+ * are 0, and then the sums and the differences of rows 1 and 2, and of rows 3 and 4. */
 
 typedef enum { WEIGHTS, CELLS, RESULTS } Matrix; /* G, Bᵀ and A */
 
 static const real OF_CELLS[6][6] = {
-    {81 / 64., 0, -45 / 16., 0, 1, 0}, {0, 0, -9 / 4., 0, 1, 0},       {0, -27 / 16., 0, 3 / 4., 0, 0},
+    {81 / 64., 0, -45 / 16., 0, 1, 0}, {0, 0, -9 / 4., 0, 1, 0},        {0, -27 / 16., 0, 3 / 4., 0, 0},
     {0, 0, -9 / 16., 0, 1, 0},         {0, -27 / 32., 0, 3 / 2., 0, 0}, {0, 81 / 64., 0, -45 / 16., 0, 1},
 };
 static const real P_POWERS[5] = {1, 3 / 4., 9 / 16., 27 / 64., 81 / 256.};
@@ -69,12 +70,13 @@ INLINE void sums_and_differences(vec *v)
 /* points[k] = Σ_b M[k, b] values[b] */
 INLINE void to_points(const vec *values, vec *points, Matrix matrix, int count)
 {
-    EACH(k, 6)
-    {
+    EACH(k, 6) {
         vec sum = {0};
-        EACH(b, count) if (entry(matrix, count, k, b) == 1) sum += values[b];
-        EACH(b, count) if (entry(matrix, count, k, b) != 0 && entry(matrix, count, k, b) != 1)
-            sum += values[b] * entry(matrix, count, k, b);
+        EACH(b, count)
+            if (entry(matrix, count, k, b) == 1) sum += values[b];
+        EACH(b, count)
+            if (entry(matrix, count, k, b) != 0 && entry(matrix, count, k, b) != 1)
+                sum += values[b] * entry(matrix, count, k, b);
         points[k] = sum;
     }
     sums_and_differences(points);
@@ -84,28 +86,28 @@ INLINE void to_points(const vec *values, vec *points, Matrix matrix, int count)
 INLINE void from_points(vec *points, vec *values, Matrix matrix, int count)
 {
     sums_and_differences(points);
-    EACH(b, count)
-    {
+    EACH(b, count) {
         vec sum = {0};
-        EACH(k, 6) if (entry(matrix, count, k, b) == 1) sum += points[k];
-        EACH(k, 6) if (entry(matrix, count, k, b) != 0 && entry(matrix, count, k, b) != 1)
-            sum += points[k] * entry(matrix, count, k, b);
+        EACH(k, 6)
+            if (entry(matrix, count, k, b) == 1) sum += points[k];
+        EACH(k, 6)
+            if (entry(matrix, count, k, b) != 0 && entry(matrix, count, k, b) != 1)
+                sum += points[k] * entry(matrix, count, k, b);
         values[b] = sum;
     }
 }
 
 /* M v Mᵀ for the count × count vectors v at x + i down + j right; point (i, j) is stored at y + (6 i + j) step. */
-INLINE void square_to_points(const real *x, int64_t down, int64_t right, real *y, int64_t step, Matrix matrix, int count)
+INLINE void square_to_points(const real *x, int64_t down, int64_t right, real *y, int64_t step, Matrix matrix,
+                             int count)
 {
     vec between[6][6], values[6], points[6];
-    EACH(j, count)
-    {
+    EACH(j, count) {
         EACH(i, count) values[i] = at(x + i * down + j * right);
         to_points(values, points, matrix, count);
         EACH(i, 6) between[i][j] = points[i];
     }
-    EACH(i, 6)
-    {
+    EACH(i, 6) {
         to_points(between[i], points, matrix, count);
         EACH(j, 6) put(y + (6 * i + j) * step, points[j]);
     }
@@ -115,8 +117,7 @@ INLINE void square_to_points(const real *x, int64_t down, int64_t right, real *y
 INLINE void square_from_points(const real *x, int64_t step, vec result[6][6], Matrix matrix, int count)
 {
     vec between[6][6], values[6], points[6];
-    EACH(j, 6)
-    {
+    EACH(j, 6) {
         EACH(i, 6) points[i] = at(x + (6 * i + j) * step);
         from_points(points, values, matrix, count);
         EACH(i, count) between[i][j] = values[i];
@@ -136,8 +137,8 @@ typedef struct {
 
 INLINE Bands bands_of(int64_t samples, int64_t height, int64_t width, const int64_t *dilation, int side)
 {
-    Bands bands = {ceil_div(height, side * dilation[0]) * dilation[0], ceil_div(width, side * dilation[1]) * dilation[1],
-                   0, 1, dilation};
+    Bands bands = {ceil_div(height, side * dilation[0]) * dilation[0],
+                   ceil_div(width, side * dilation[1]) * dilation[1], 0, 1, dilation};
     int64_t rows = max64(1, TILES_PER_BAND / (bands.along * dilation[0])) * dilation[0];
     bands.rows = min64(bands.down, rows);
     if (bands.rows == bands.down) bands.images = min64(samples, max64(1, TILES_PER_BAND / (bands.down * bands.along)));
@@ -145,7 +146,8 @@ INLINE Bands bands_of(int64_t samples, int64_t height, int64_t width, const int6
 }
 
 /* The offsets in the workspace of `count` tiles of a band, from tile `first` on. The images of a band lie one below the
- * other. Tiles read 6 inputs every `side` columns: a row of inputs has a margin of 6 − side more, a row of results none. */
+ * other. Tiles read 6 inputs every `side` columns: a row of inputs has a margin of 6 − side more, a row of results
+ * none. */
 static void tile_offsets(const Bands *bands, int64_t rows, int64_t first, int64_t count, int side, int margin,
                          int64_t *offsets)
 {
@@ -161,14 +163,15 @@ static void tile_offsets(const Bands *bands, int64_t rows, int64_t first, int64_
 /* Images (N, C, H, W) with `top` rows of padding above and `left` columns before them, and a workspace for a band. */
 typedef struct {
     Array images;
-    int64_t top, left, width;  /* width: channels, rounded up to whole vectors */
-    int64_t rows, line;        /* of the workspace, for one image */
-    real *cells, *dense;       /* with `width` contiguous channels per element; `dense` without padding */
+    int64_t top, left, width; /* width: channels, rounded up to whole vectors */
+    int64_t rows, line;       /* of the workspace, for one image */
+    real *cells, *dense;      /* with `width` contiguous channels per element; `dense` without padding */
 } Work;
 
 INLINE Work new_work(Array x, int64_t top, int64_t left, const Bands *bands, int side, int64_t below, int64_t right)
 {
-    Work work = {x, top, left, round_up(x.shape[1], LANES), side * bands->rows + below, side * bands->along + right, 0, 0};
+    Work work = {x, top, left, round_up(x.shape[1], LANES), side * bands->rows + below, side * bands->along + right,
+                 0, 0};
     work.cells = zeros(bands->images * work.rows * work.line * work.width);
     work.dense = zeros(min64(work.rows, x.shape[2]) * x.shape[3] * work.width);
     return work;
@@ -214,7 +217,8 @@ INLINE Points new_points(int64_t channels)
 INLINE void weights_to_points(const real *panels, Points points, int64_t ins, bool flip, int taps)
 {
     for (int64_t o = 0; o < points.width; o += LANES) {
-        int64_t pairs = points.width / (2 * LANES) * 2 * LANES, wide = o < pairs ? 2 * LANES : LANES, begin = o / wide * wide;
+        int64_t pairs = points.width / (2 * LANES) * 2 * LANES, wide = o < pairs ? 2 * LANES : LANES,
+                begin = o / wide * wide;
         if (o >= pairs) begin = o;
         for (int64_t c = 0; c < ins; c++) {
             const real *w = panels + begin * ins * taps * taps + o - begin + c * taps * taps * wide;
@@ -226,12 +230,13 @@ INLINE void weights_to_points(const real *panels, Points points, int64_t ins, bo
     }
 }
 
-/* Bᵀ x̄ B of the inputs of tiles (CELLS), or A dy Aᵀ of upstream gradients (RESULTS). Zeros follow the inputs of the last
- * tile, because products are computed for COLUMNS tiles at once. */
-INLINE void tiles_to_points(const Work *work, const Bands *bands, int64_t rows, int64_t first, int64_t count, Points points,
-                            Matrix matrix, int side)
+/* Bᵀ x̄ B of the inputs of tiles (CELLS), or A dy Aᵀ of upstream gradients (RESULTS). Zeros follow the inputs of the
+ * last tile, because products are computed for COLUMNS tiles at once. */
+INLINE void tiles_to_points(const Work *work, const Bands *bands, int64_t rows, int64_t first, int64_t count,
+                            Points points, Matrix matrix, int side)
 {
-    int64_t offsets[BLOCK], right = bands->dilation[1] * work->width, below = bands->dilation[0] * work->line * work->width;
+    int64_t offsets[BLOCK], right = bands->dilation[1] * work->width,
+                            below = bands->dilation[0] * work->line * work->width;
     tile_offsets(bands, rows, first, count, side, matrix == CELLS ? 6 - side : 0, offsets);
     for (int64_t t = 0; t < count; t++)
         for (int64_t c = 0; c < work->width; c += LANES)
@@ -279,8 +284,8 @@ SEPARATE void multiply_last(Points cells, Points kernels, Points products, int64
 }
 
 /* sums[p, c, o] += Σ_t cells[p, t, c] upstream[p, t, o], or = if `fresh`, for filters from `begin` to `end` − 1. */
-INLINE void add_panels(Points cells, Points upstream, Points sums, bool fresh, int64_t ins, int64_t count, int64_t begin,
-                       int64_t end, int vectors)
+INLINE void add_panels(Points cells, Points upstream, Points sums, bool fresh, int64_t ins, int64_t count,
+                       int64_t begin, int64_t end, int vectors)
 {
     for (int64_t p = 0; p < POINTS; p++) {
         for (int64_t o = begin; o < end; o += vectors * LANES) {
@@ -303,7 +308,8 @@ SEPARATE void add_pairs(Points cells, Points upstream, Points sums, bool fresh, 
     add_panels(cells, upstream, sums, fresh, ins, count, 0, end, 2);
 }
 
-SEPARATE void add_last(Points cells, Points upstream, Points sums, bool fresh, int64_t ins, int64_t count, int64_t begin)
+SEPARATE void add_last(Points cells, Points upstream, Points sums, bool fresh, int64_t ins, int64_t count,
+                       int64_t begin)
 {
     add_panels(cells, upstream, sums, fresh, ins, count, begin, sums.width, 1);
 }
@@ -327,7 +333,8 @@ INLINE Results results_of(Array y, int64_t first, int64_t last, int64_t lowest, 
     return results;
 }
 
-/* Aᵀ m A of the sums m at the points for `count` tiles, and the epilogue, in rows of results with contiguous filters. */
+/* Aᵀ m A of the sums m at the points for `count` tiles, and the epilogue, in rows of results with contiguous filters.
+ */
 INLINE void results_from_points(Points products, const Bands *bands, int64_t rows, int64_t first, int64_t count,
                                 const Results *results, real *rows_of_sums, int side)
 {
@@ -340,12 +347,13 @@ INLINE void results_from_points(Points products, const Bands *bands, int64_t row
             vec result[6][6];
             real *target = rows_of_sums + offsets[t] * width + o;
             square_from_points(products.values + t * width + o, products.step, result, RESULTS, side);
-            EACH(i, side) EACH(j, side)
-            {
-                vec value = result[i][j] * factor + addend;
-                if (results->epilogue.clamps) value = clamped(value, results->epilogue.least, results->epilogue.most);
-                put(target + i * below + j * right, value);
-            }
+            EACH(i, side)
+                EACH(j, side) {
+                    vec value = result[i][j] * factor + addend;
+                    if (results->epilogue.clamps)
+                        value = clamped(value, results->epilogue.least, results->epilogue.most);
+                    put(target + i * below + j * right, value);
+                }
         }
     }
 }
@@ -356,7 +364,8 @@ INLINE void results_from_points(Points products, const Bands *bands, int64_t row
 INLINE void correlate_tiles(Array x, int64_t top, int64_t left, Points kernels, const Results *results,
                             const int64_t *dilation, int side)
 {
-    int64_t samples = x.shape[0], ins = x.shape[1], height = results->last - results->first, width = results->y.shape[3];
+    int64_t samples = x.shape[0], ins = x.shape[1], height = results->last - results->first,
+            width = results->y.shape[3];
     Bands bands = bands_of(samples, height, width, dilation, side);
     int64_t below = (6 - side) * dilation[0], right = (6 - side) * dilation[1], line = side * bands.along;
     Work work = new_work(x, top, left, &bands, side, below, right);
@@ -408,7 +417,8 @@ KERNEL(pack_points)
 }
 
 /* y = w ⋆ x + b, and the epilogue. Row `first` of y is treated as row 0 of a smaller result, whose padding is larger or
- * smaller by as many rows; it must be a multiple of `side` times the dilation, so that tiles do not depend on chunks. */
+ * smaller by as many rows; it must be a multiple of `side` times the dilation, so that tiles do not depend on chunks.
+ */
 INLINE void forward(const Array *arrays, const Number *numbers, int taps)
 {
     Array x = arrays[0], w = arrays[1], y = arrays[3];
@@ -424,7 +434,8 @@ INLINE void forward(const Array *arrays, const Number *numbers, int taps)
     }
     Results results = results_of(y, first, last, lowest, outs, epilogue_of(numbers, arrays[2], y.shape[1]));
     Points kernels = {points + lowest * x.shape[1], step, round_up(outs, LANES)};
-    correlate_tiles(x, window.padding[0][0] - first, window.padding[1][0], kernels, &results, window.dilation, 7 - taps);
+    correlate_tiles(x, window.padding[0][0] - first, window.padding[1][0], kernels, &results, window.dilation,
+                    7 - taps);
 }
 
 /* dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes, with the padding p and the dilation d. */
@@ -457,7 +468,8 @@ INLINE void kernel_gradient(const Array *arrays, const Number *numbers, int taps
     Work upstream_work = new_work(dy, 0, 0, &bands, 7 - taps, 0, 0);
     Points cells = new_points(ins), upstream = new_points(outs);
     int64_t width = upstream.width, pairs = width / (2 * LANES) * 2 * LANES;
-    Points sums = {NULL, conflict_free((ins + COLUMNS) * width), width}; /* the last tile also adds to channels not read */
+    Points sums = {NULL, conflict_free((ins + COLUMNS) * width),
+                   width}; /* the last tile also adds to channels not read */
     sums.values = reals(POINTS * sums.step);
     bool fresh = true;
     for (int64_t start = 0; start < samples; start += bands.images) {
@@ -483,11 +495,11 @@ INLINE void kernel_gradient(const Array *arrays, const Number *numbers, int taps
         for (int64_t o = 0; o < width; o += LANES) {
             vec result[6][6];
             square_from_points(sums.values + c * width + o, sums.step, result, WEIGHTS, taps);
-            EACH(u, taps) EACH(v, taps)
-            {
-                int64_t tap = window.flip ? area - 1 - (taps * u + v) : taps * u + v;
-                put(gradient + (c * area + tap) * width + o, result[u][v]);
-            }
+            EACH(u, taps)
+                EACH(v, taps) {
+                    int64_t tap = window.flip ? area - 1 - (taps * u + v) : taps * u + v;
+                    put(gradient + (c * area + tap) * width + o, result[u][v]);
+                }
         }
     }
     NAME(add_transposed)(gradient, width, ins * area, arrays[2].at, outs);

@@ -5,11 +5,10 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 TORCH  ?= torch==2.13.0
 VISION ?= torchvision==0.28.0
-OLDEST_LLVMLITE ?= 0.44.0
 SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help generated exports jax mpi tflite train zoo zoo-cifar10 test test-changed test-processors test-widths thorough thorough-tests operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
+.PHONY: help generated exports jax mpi tflite train zoo zoo-cifar10 test test-changed test-processors test-widths thorough thorough-tests operations prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
 .PHONY: mcu int8-accuracy environment site notebooks experiments bench speed-check page-speed screenshots clean
 
 help:
@@ -35,7 +34,7 @@ help:
 	@echo "make guard             run every compiled kernel between guard pages, with random shapes (Linux)"
 	@echo "make test-processors   test engines, kernels, files, models and training with every register width and 1 to 3 threads (half an hour)"
 	@echo "make test-widths       run make test with registers of 128 and of 256 bits"
-	@echo "make llvmlite-range    test the compiled engine with the oldest allowed and the newest llvmlite"
+	@echo "make    test the compiled engine with the oldest allowed and the newest llvmlite"
 	@echo "make exports           test 300 random networks as C with sanitizers and as WebAssembly (COUNT=100 for more)"
 	@echo "make mcu               count instructions and memory of exported networks on a Cortex-M4 (arm-none-eabi-gcc, qemu)"
 	@echo "make int8-accuracy     compare the accuracy of int8 C and of ONNX Runtime's quantization; writes docs/deploying.md"
@@ -139,20 +138,6 @@ test-widths: $(VENV)/.test
 
 operations: $(VENV)/.test
 	CHAINRULE_DRAWS=$(or $(COUNT),50) $(BIN)/python -m pytest -m "" $(SPREAD) tests/engines/test_operations.py tests/operations/reference tests/web/engine/test_operations.py $(ARGS)
-
-# Environments with the oldest llvmlite that pyproject.toml allows, and the newest on PyPI, even if it is not allowed.
-FORCE:
-build/llvmlite-newest/.installed: FORCE  # a newer version may have been released
-build/llvmlite-%/.installed: pyproject.toml
-	$(PYTHON) -m venv build/llvmlite-$*
-	build/llvmlite-$*/bin/python -m pip install --quiet --editable ".[test]"
-	build/llvmlite-$*/bin/python -m pip install --quiet --upgrade "llvmlite$(if $(filter oldest,$*),==$(OLDEST_LLVMLITE))"
-	touch $@
-
-llvmlite-range: build/llvmlite-oldest/.installed build/llvmlite-newest/.installed
-	for which in oldest newest; do \
-	  build/llvmlite-$$which/bin/python -m pytest -m "" $(SPREAD) $(or $(ARGS),tests/engines) || exit 1; \
-	done
 
 # The distributions are left in dist/. The wheel is built from the source distribution.
 release-check: $(VENV)/.test

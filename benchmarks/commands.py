@@ -172,7 +172,7 @@ def speed_check(base: str | None, networks: int, threads: int | None, quiet: boo
     """
     from benchmarks import speed_check as check
     from chainrule.cli.output import format_count
-    from chainrule.engines.compiled.compiler import WIDTH
+    from chainrule.engines.native.library import WIDTH
 
     count = thread_count(threads)
     commit = check.commit_of(base or check.default_base())

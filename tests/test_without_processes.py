@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 from chainrule.web import single_file
 
-MISSING = ("llvmlite", "uvicorn", "starlette", "anyio", "resource", "msvcrt", "pwd", "grp", "readline")
+MISSING = ("uvicorn", "starlette", "anyio", "resource", "msvcrt", "pwd", "grp", "readline")
 BEFORE = f"""
 import importlib.abc, os, subprocess, sys, sysconfig, threading
 sysconfig.get_config_vars()  # of the Python that runs here
@@ -71,7 +71,7 @@ class Wrong:
         self.dw, self.db = 2 * dy.T @ self.x, dy.sum(0)
         return dy @ self.w
 assert not cr.check_gradients(Wrong(), against=cr.Dense(4))
-assert not {"llvmlite", "uvicorn", "starlette"} & {*sys.modules}
+assert not {"uvicorn", "starlette"} & {*sys.modules}
 """
 COMMANDS = '''
 import contextlib, io
@@ -122,4 +122,4 @@ def test_parts_that_a_browser_lacks_are_not_required() -> None:
         requirement.name for requirement in needed if requirement.marker is None or requirement.marker.evaluate(there)
     }
     assert {"numpy", "safetensors", "click"} <= names
-    assert not names & {"llvmlite", "starlette", "uvicorn"}
+    assert not names & {"starlette", "uvicorn"}

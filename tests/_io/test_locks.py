@@ -1,98 +1,14 @@
-"""Locks between processes: exclusion, dead and stopped holders, threads, files that cannot be locked."""
+"""Locks between threads, in forked processes."""
 
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from chainrule._io.locks import cached_property
-from chainrule._io.process_locks import Locks
-
-HOLDER = """
-import sys, time
-from pathlib import Path
-from chainrule._io.process_locks import Locks
-with Locks(Path(sys.argv[1])).hold(sys.argv[2]):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-COUNTER = """
-import sys
-from pathlib import Path
-from chainrule._io.process_locks import Locks
-locks, count = Locks(Path(sys.argv[1])), Path(sys.argv[2])
-for _ in range(100):
-    with locks.hold("count"):
-        count.write_text(str(int(count.read_text()) + 1))
-"""
-
-
-@contextmanager
-def held_elsewhere(file: Path, name: str) -> Iterator["subprocess.Popen[str]"]:
-    """Yield a process that holds a lock, and end it."""
-    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(file), name], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def test_processes_exclude_each_other(tmp_path: Path) -> None:
-    count = tmp_path / "count"
-    count.write_text("0")
-    command = [sys.executable, "-c", COUNTER, str(tmp_path / "locks"), str(count)]
-    processes = [subprocess.Popen(command) for _ in range(3)]
-    assert [process.wait(60) for process in processes] == [0, 0, 0]
-    assert count.read_text() == "300"
-
-
-def held(file: Path, name: str, timeout: float = 0) -> bool:
-    """Return whether a lock can be held here."""
-    with Locks(file).hold(name, timeout=timeout) as is_held:
-        return is_held
-
-
-def test_a_lock_is_of_its_name_and_ends_with_its_process(tmp_path: Path) -> None:
-    file = tmp_path / "locks"
-    with held_elsewhere(file, "one"):
-        assert (held(file, "one"), held(file, "other")) == (False, True)
-    assert held(file, "one", 10)
-    assert held(tmp_path / "nowhere" / "locks", "one")  # without a file, nobody is kept out
-    assert os.listdir(tmp_path) == ["locks"]
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped")
-def test_a_stopped_process_is_not_waited_for_for_ever(tmp_path: Path) -> None:
-    file = tmp_path / "locks"
-    with held_elsewhere(file, "one") as process:
-        process.send_signal(signal.SIGSTOP)
-        start = time.monotonic()
-        assert not held(file, "one", 0.2)
-        assert 0.2 <= time.monotonic() - start < 60
-
-
-def test_a_process_holds_a_lock_until_its_last_user_is_done(tmp_path: Path) -> None:
-    file = tmp_path / "locks"
-    here = Locks(file)
-    probe = "import sys; from pathlib import Path; from chainrule._io.process_locks import Locks\n"
-    probe += "with Locks(Path(sys.argv[1])).hold('one', timeout=0) as got: sys.exit(0 if got else 3)"
-    command = [sys.executable, "-c", probe, str(file)]
-    with here.hold("one"):
-        with here.hold("one"):
-            pass
-        assert subprocess.run(command, check=False).returncode == 3
-    assert subprocess.run(command, check=False).returncode == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")

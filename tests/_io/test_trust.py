@@ -1,4 +1,4 @@
-"""Code of other users never runs: who may write to a file, modules beside a file, and the cache of programs."""
+"""Code of other users never runs: who may write to a file, and modules beside a file."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from chainrule._io import cache, python_files
+from chainrule._io import python_files
 from chainrule._io.trust import import_folders, writers
 from chainrule.cli import main
 from chainrule.errors import StudentError
@@ -165,31 +165,3 @@ def test_a_file_imports_its_own_package(statement: str, is_package: bool, shared
     (inner / "layer.py").write_text(f"{statement.format(package)}\nimport beside\n")
     with pytest.raises(StudentError, match="No module named 'beside'"):
         python_files.load(inner / "layer.py")
-
-
-@pytest.mark.parametrize("mask", [0, 0o2, 0o22, 0o77])
-def test_the_cache_is_private_whatever_the_umask(mask: int, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHAINRULE_CACHE", str(shared / "new" / "cache"))
-    before = os.umask(mask)
-    try:
-        folder = cache.use_programs("version")
-    finally:
-        os.umask(before)
-    assert folder == shared.resolve() / "new" / "cache" / "compiled" / "version"
-    assert all(not stat.S_IMODE(path.stat().st_mode) & 0o77 for path in (folder, *folder.parents[:3]))
-    assert not writers(folder)
-
-
-@pytest.mark.parametrize("opened", ["cache", "cache/compiled"])
-def test_a_private_cache_replaces_one_that_others_may_change(
-    opened: str, shared: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CHAINRULE_CACHE", str(shared / "cache"))
-    monkeypatch.setattr(tempfile, "tempdir", str(shared))
-    planted = cache.use_programs("version")
-    (shared / opened).chmod(0o777)
-    private = cache.use_programs("version")
-    assert private != planted
-    assert not writers(private)
-    (shared / opened).chmod(0o755)
-    assert cache.use_programs("version") == planted

@@ -158,7 +158,7 @@ REFUSED: dict[str, str | tuple[str, ...]] = {
     "models --new no/where.py": "no folder no",
     "models mlp --new x.py": "--new",
     "data fetch imagenet": "known: mnist, fashion-mnist, cifar10",
-    "data clear imagenet": "known: mnist, fashion-mnist, cifar10, compiled",
+    "data clear imagenet": "known: mnist, fashion-mnist, cifar10",
     **{f"docs {page}": "chainrule docs" for page in ("no-such-page", "../README", "derivations/../checking", LONG)},
 }
 

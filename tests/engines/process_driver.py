@@ -5,7 +5,6 @@ The exit code is 0 on success; a child that hangs is killed by an alarm.
 
 import copy
 import itertools
-import multiprocessing
 import os
 import signal
 import sys
@@ -13,14 +12,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import chainrule as cr
-from chainrule._io import cache
 from chainrule.training.trainer import Callback
 
 SECONDS = 120  # after which a child is considered to hang
@@ -76,28 +73,28 @@ def threads_of_process() -> int:
 
 
 def no_threads() -> bool:
-    """Check that results are bit-identical if the system cannot start threads."""
-    from ctypes import c_ulong
+    """Check that results are bit-identical if the system cannot start threads, for want of memory for their stacks."""
+    import resource
 
-    from chainrule.engines.compiled.compiler.threads import launch_threads
-
-    here, pool = model(), launch_threads()
-    start, pool._start_thread = pool._start_thread, lambda *_: c_ulong(-1).value
-    alone = [here.predict(X), trained(here).parameters]
-    pool._start_thread = start
-    shared = [here.predict(X), trained(here).parameters]
+    trained(cr.Sequential(model().layers, (2, 9, 8), threads=1))  # import everything
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (3 << 20), before[1]))
+    alone = [model().predict(X), trained(model()).parameters]
+    resource.setrlimit(resource.RLIMIT_AS, before)
+    shared = [model().predict(X), trained(model()).parameters]
     return all((first == second).all() for first, second in zip(alone, shared, strict=True))
 
 
 def wide(threads: int) -> cr.Sequential:
-    """Return a model that compiles slowly and takes 0.1 s for a few hundred samples."""
+    """Return a model that takes 0.1 s for a few hundred samples."""
     rows = [cr.Conv2D(32, 3), cr.ReLU(), cr.Conv2D(32, 5, padding="same"), cr.BatchNorm2D(), cr.MaxPool2D(2)]
     rows += [cr.Flatten(), cr.Dense(3), cr.Softmax()]
     return cr.Sequential(rows, (16, 28, 28), threads=threads, engine="compiled")
 
 
 def daemons(work: str, python_threads: int, model_threads: int) -> bool:
-    """Exit while daemon threads run compiled code, or compile."""
+    """Exit while daemon threads run programs, or write them."""
     images, labels = RNG.standard_normal((256, 16, 28, 28)).astype("f4"), np.arange(256) % 3
     ready = threading.Semaphore(0)
 
@@ -121,7 +118,7 @@ def daemons(work: str, python_threads: int, model_threads: int) -> bool:
 
 
 def fork_amid_work() -> bool:
-    """Check that children forked while threads of the parent train and compile can train and compile, too."""
+    """Check that children forked while threads of the parent train can train, too."""
     here, stop = model(), threading.Event()
     expected = here.predict(X)
 
@@ -143,75 +140,6 @@ def fork_amid_work() -> bool:
     for thread in threads:
         thread.join(SECONDS)
     return ended
-
-
-def small() -> cr.Sequential:
-    return cr.Sequential([cr.Tanh(), cr.Flatten()], (2, 9, 8), threads=2, dtype="float64")
-
-
-def compiling() -> bool:
-    """Print the names of what this process compiles itself."""
-    from chainrule.engines.compiled.compiler import object_files
-
-    names: list[str] = []
-    store = object_files.compile_and_store
-
-    def noted(name: str, compile_code: Callable[[], bytes]) -> bytes:
-        return store(name, lambda: names.append(name) or compile_code())
-
-    object_files.compile_and_store = noted
-    outputs = small().predict(X)
-    print(" ".join(names), flush=True)
-    return bool(np.allclose(outputs, np.tanh(X).reshape(70, -1), atol=1e-6))
-
-
-def dying() -> bool:
-    """End at once when code is compiled."""
-    from chainrule.engines.compiled.compiler import object_files
-
-    store = object_files.compile_and_store
-    object_files.compile_and_store = lambda name, _: store(name, lambda: os.kill(os.getpid(), signal.SIGKILL) or b"")
-    return small().predict(X) is None
-
-
-def full_disk() -> bool:
-    """Run with a disk that becomes full once the process has started."""
-    import resource
-
-    here = small()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    return compiling() and here.predict(X).shape == (70, 144)
-
-
-def interrupted_at_the_start() -> bool:
-    """Check that the process still works after an interrupt at any line of the first use of LLVM."""
-    expected, spans, chosen = np.tanh(X).reshape(70, -1), 24, np.random.default_rng()
-    here, actual = small(), multiprocessing.Value("i", 1)
-
-    def predicted(span: int) -> bool:
-        """Predict with an interrupt at a random one of the counted lines of llvmlite."""
-        seen, at = 0, int(chosen.uniform(span, span + 1) / spans * actual.value) if span >= 0 else -1
-
-        def traced(frame: Any, *_: Any) -> Any:
-            nonlocal seen
-            seen += "llvmlite" in frame.f_code.co_filename
-            if seen == at:
-                seen += 1  # once
-                signal.raise_signal(signal.SIGINT)
-            return traced
-
-        try:
-            sys.settrace(traced)
-            here.predict(X)
-        except KeyboardInterrupt:
-            pass
-        finally:
-            sys.settrace(None)
-        actual.value = seen if span < 0 else actual.value
-        return all(np.allclose(each.predict(X), expected, atol=1e-6) for each in (small(), here))
-
-    counted = (-1, -1)  # twice: what the first child still compiles is work of another kind
-    return all(ends_well(partial(predicted, span)) for span in (*counted, *range(spans))) and actual.value > spans
 
 
 def at_once() -> bool:
@@ -262,40 +190,6 @@ def one_processor() -> bool:
     return (
         default.threads == 1 and bool(np.allclose(default.predict(X)[:1], default.predict(X[:1]), atol=1e-5)) and fork()
     )
-
-
-def cleared() -> bool:
-    """Check that a process continues when its compiled programs are deleted."""
-    small().predict(X)
-    return cache.clear_programs() > 0 and bool(
-        np.allclose(cr.Sequential([cr.Tanh()], (3,)).predict(X[:4, 0, 0, :3]), np.tanh(X[:4, 0, 0, :3]), atol=1e-6)
-    )
-
-
-def little_memory(megabytes: int) -> bool:
-    """Check that a model is computed if memory is limited to some more megabytes when compilation starts."""
-    import resource
-
-    here = small()
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + (megabytes << 20)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    return bool(np.allclose(here.predict(X), np.tanh(X).reshape(70, -1), atol=1e-6))
-
-
-def one_step() -> bool:
-    """Check that training steps with two threads agree with the NumPy engine."""
-    result = [
-        cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (2, 9, 8), threads=2, engine=engine, seed=1)
-        for engine in ("compiled", "numpy")
-    ]
-    for each in result:
-        each.fit(X, Y % 3, epochs=1, batch_size=32, seed=1, progress=False)
-    return bool(np.allclose(result[0].parameters, result[1].parameters, atol=1e-5))
-
-
-def one_prediction() -> bool:
-    return bool(np.allclose(cr.Sequential([cr.Tanh()], (7,)).predict(np.ones((3, 7))), np.tanh(1)))
 
 
 def _argument(text: str) -> int | str:

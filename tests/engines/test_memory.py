@@ -1,5 +1,6 @@
 """Workspaces of programs: arrays needed at the same time do not overlap, and others share memory."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -7,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from drawn_networks import draw_network
-from networks.interpreted import running
+from networks.sizes import treated_as_large
 from networks.test_networks import plans_of
 
 import chainrule as cr
-from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.engines.compiled.passes.steps import tensors_of
+from chainrule.engines.compiled.program_tables import ProgramTables
 
 MOST = 1 << 20  # entries of the largest array
 
@@ -22,12 +23,12 @@ def test_no_operation_overwrites_what_is_read_later(number: int) -> None:
     """Follow a program with two samples, each with a thread of its own: one goes through all segments before the
     threads meet, then the other. Each operation reads what it would if every array had memory of its own.
     """
-    with running(small=number % 2 == 1):
+    with treated_as_large() if number % 2 else contextlib.nullcontext():
         for writer in plans_of(draw_network(7, number)):
             _follow(writer, np.random.default_rng(number))
 
 
-def _follow(writer: ProgramWriter, draw: np.random.Generator) -> None:
+def _follow(writer: ProgramTables, draw: np.random.Generator) -> None:
     samples = [0] if writer.intra_sample else [0, 1]
     shared: dict[tuple[str, int], np.ndarray] = {}
     apart: dict[tuple[str, int], np.ndarray] = {}
@@ -50,7 +51,7 @@ def _follow(writer: ProgramWriter, draw: np.random.Generator) -> None:
                 assert (held == own).all()
 
 
-def _steps(writer: ProgramWriter, samples: list[int], draw: np.random.Generator) -> Iterator[Any]:
+def _steps(writer: ProgramTables, samples: list[int], draw: np.random.Generator) -> Iterator[Any]:
     """Yield what the operations of a program read and write, in an order in which threads may do them, and for which
     sample; and at the end what is read after them.
     """
@@ -68,7 +69,7 @@ def _steps(writer: ProgramWriter, samples: list[int], draw: np.random.Generator)
 @pytest.mark.parametrize("number", range(12))
 def test_no_thread_reads_what_another_one_writes_between_barriers(number: int) -> None:
     """Threads divide a step of scope "batch"; its weights are packed by the division that reads them."""
-    with running(small=True):
+    with treated_as_large():
         for writer in plans_of(draw_network(7, number)):
             for segment in writer.segments:
                 for one, other in itertools.permutations(segment.operations if segment.scope == "batch" else [], 2):
@@ -90,5 +91,5 @@ def test_parameters_begin_with_a_line_of_the_cache(engine: str) -> None:
 
 def test_inference_needs_two_neighbouring_arrays_at_a_time() -> None:
     model = cr.Sequential([cr.Tanh() for _ in range(9)], (3, 8, 8), engine="compiled")
-    sizes = ProgramWriter(model.plan(), model.layout, "float32").memory.sizes
+    sizes = ProgramTables(model.plan(), model.layout, "float32").memory.sizes
     assert sizes["work"] == 2 * 3 * 8 * 8

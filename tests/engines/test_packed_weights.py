@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import interpreted
+from networks.sizes import treated_as_large
 from numerical import assert_close
 from selection import draws
 
@@ -131,7 +131,7 @@ def check(model: Any, count: int) -> None:
 @given(st.lists(st.tuples(st.sampled_from(CHANGES), st.sampled_from([1, 2, 6])), min_size=1, max_size=8))
 @settings(max_examples=draws(10), deadline=None)
 def test_every_change_of_the_weights_shows_in_the_next_prediction(steps: list[tuple[str, int]]) -> None:
-    with interpreted.running(small=True):
+    with treated_as_large():
         subject = Subject()
         check(subject.model, 1)
         for change, count in steps:

@@ -5,19 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
-from numpy.testing import assert_array_equal
 from selection import draws
-from training.networks import NETWORKS, batch, build
+from training.networks import NETWORKS
 
 from chainrule import layers
 from chainrule.engines import loader
-from chainrule.engines.compiled import programs, self_test
-from chainrule.engines.compiled.compiler import loading
+from chainrule.engines.compiled import engine as compiled
+from chainrule.engines.compiled import programs
 from chainrule.engines.options import processors, thread_count
-from chainrule.engines.protocol import StepRequest
 from chainrule.errors import OptionError, printable
 from chainrule.network.network import Network
-from chainrule.training import optimizers
 
 LARGE_IMAGES = (  # so that blocks are small, but not those of dense layers: arrays pass from one to the other
     [
@@ -27,26 +24,6 @@ LARGE_IMAGES = (  # so that blocks are small, but not those of dense layers: arr
     (3, 40, 37),
     "softmax_cross_entropy",
 )
-
-
-@pytest.mark.parametrize("whole", [True, False])
-@pytest.mark.parametrize("count", [1, 2, 33])
-def test_a_prepared_step_compiles_nothing(count: int, whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, optimizer = build("pictures", "compiled", threads=2), optimizers.Adam()
-    loss, (x, t) = NETWORKS["pictures"][2], batch("pictures", count)
-    moments = optimizer.init(made.parameters)
-    kept = [array.copy() for array in (made.parameters, made.statistics, *moments)]
-    run, attributes = made.compile(made.plan(loss)), {"rate": 0.1, **optimizer.step_attributes(1)}
-    run.prepare(count, optimizer.operation if whole else None, moments, attributes)
-    for before, after in zip(kept, (made.parameters, made.statistics, *moments), strict=True):
-        assert_array_equal(after, before)
-    known = dict(loading._loaded)
-    if whole:
-        run.steps(StepRequest((x, t), optimizer.operation, moments, attributes, [0.1]))
-    else:
-        run.gradients(x, t, seed=0, step=0)
-        run.commit_statistics()
-    assert known.keys() == loading._loaded.keys()
 
 
 @settings(max_examples=draws(8), deadline=None)
@@ -62,8 +39,7 @@ def test_threads_share_a_sample_or_a_batch_in_more_parts(count: int, threads: in
     gradient = reference.gradients(x, t, seed=5, step=2)[2]
     first, *others = (own.gradients(x, t, seed=5, step=2)[2].copy() for _ in range(4))
     assert len(own._results["loss"]) == count
-    assert count == 1 or len(own._bounds) - 1 > threads
-    assert count == 1 or own._workspaces["share_work"].size or shape != LARGE_IMAGES[1]
+    assert count == 1 or own._arguments.chunks > threads
     assert_close(first, gradient, 1000, magnitude=1)
     others += [programs.Program(plan, actual.layout, actual, 1).gradients(x, t, seed=5, step=2)[2]] * (count == 1)
     assert all((each == first).all() for each in others)
@@ -82,11 +58,11 @@ def test_threads_share_a_sample_or_a_batch_in_more_parts(count: int, threads: in
 def test_the_numpy_engine_stands_in_where_the_compiled_engine_cannot_be_used(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
-    def broken() -> str:
+    def broken() -> None:
         raise error
 
     loader._load.cache_clear()
-    monkeypatch.setattr(self_test, "failure", broken)
+    monkeypatch.setattr(compiled, "create", broken)
     try:
         for _ in range(2):
             assert loader.find().name == loader.find("compiled", required=False).name == "numpy"
@@ -129,13 +105,3 @@ def test_environment_chooses_engine_and_threads(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(OptionError, match="unknown engine 'cuda'; known: compiled, numpy, jax, reference"):
         loader.find()
     loader._load.cache_clear()
-
-
-def test_a_symbol_is_never_linked_with_other_types() -> None:
-    from chainrule.engines.compiled.compiler import load
-
-    line = "link('leaky_relu of this test', activations.leaky_relu, [('float64', 1), ('float64', 1)], [{}])\n"
-    run = "declare('run', [], [0])\n\n\ndef run(n):\n    m = n\n"
-    load(line.format(0.25) + run)
-    with pytest.raises(TypeError, match="of this test is linked with"):
-        load(line.format(1) + run)

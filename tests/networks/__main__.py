@@ -1,10 +1,8 @@
 """Compares drawn networks on the compiled engine with the NumPy engine: `make networks`.
 
-PYTHONPATH=tests python -m networks [--count 2000] [--seed 0] [--first 0] [--compiled 25] [--engine jax] [--stop]
-[--markdown PAGE]
+PYTHONPATH=tests python -m networks [--count 2000] [--seed 0] [--first 0] [--engine jax] [--stop] [--markdown PAGE]
 
-Programs run as plain Python around compiled kernels (`interpreted`), half of them with layers treated as large ones;
-one in `--compiled` is compiled whole instead, as for users, with real threads.
+Half of the networks have layers treated as large ones (`sizes`).
 """
 
 import argparse
@@ -40,9 +38,8 @@ def _write(options: argparse.Namespace, outcomes: Counter[str]) -> None:
     """Write the counts between the markers of a page."""
     from chainrule.plotting.markdown import insert, machine, table
 
-    whole = -(-options.count // options.compiled) if options.compiled else 0
-    head = ["networks", "compiled as a whole", "equal", "decided by rounding", "different"]
-    counts = [options.count, whole, outcomes["same"], outcomes["sensitive"], outcomes["different"]]
+    head = ["networks", "equal", "decided by rounding", "different"]
+    counts = [options.count, outcomes["same"], outcomes["sensitive"], outcomes["different"]]
     insert(options.markdown, f"{table([head, [f'{count:,}' for count in counts]])}\n\n{machine()}", MARKS)
 
 
@@ -51,8 +48,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=2000, help="networks")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first network")
-    parser.add_argument("--compiled", type=int, default=25, help="compile one in so many whole; 0: none")
-    parser.add_argument("--engine", default="compiled", help="compare another engine, without programs to interpret")
+    parser.add_argument("--engine", default="compiled", help="compare another engine")
     parser.add_argument("--stop", action="store_true", help="at the first that differs, with a traceback")
     parser.add_argument("--markdown", type=Path, metavar="PAGE", help="write the counts between the marks of a page")
     return parser.parse_args()
@@ -66,16 +62,18 @@ def _refuse(why: str) -> Any:
 def _outcome(number: int, options: argparse.Namespace) -> str:
     """Return the outcome for a network, with a line that describes a difference."""
     from drawn_networks import draw_network
-    from networks import interpreted
+    from networks import sizes
     from networks.comparing import compare
 
     from chainrule.engines import fallback
 
     drawn = draw_network(options.seed, number)
-    whole = options.engine != "compiled" or (options.compiled and number % options.compiled == 0)
-    running: Any = contextlib.nullcontext() if whole else interpreted.running(small=number // 2 % 2 == 1)
+    small = options.engine == "compiled" and number // 2 % 2 == 1
     try:
-        with running, mock.patch.object(fallback, "fall_back", _refuse):
+        with (
+            sizes.treated_as_large() if small else contextlib.nullcontext(),
+            mock.patch.object(fallback, "fall_back", _refuse),
+        ):
             return compare(drawn, options.engine)
     except Exception as error:
         if options.stop:

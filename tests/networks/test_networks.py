@@ -1,21 +1,19 @@
-"""Drawn networks on the compiled engine equal the NumPy engine; `make networks` tries 2,000.
+"""Drawn networks on the compiled engine equal the NumPy engine; `make networks` tries 2,000."""
 
-Here in float64, whose kernels other tests compile too, and with programs interpreted around them (`interpreted`).
-"""
-
+import contextlib
 import itertools
 from collections.abc import Iterator
 
 import pytest
 from drawn_networks import THREADS, UNDRAWN, Drawn, draw_network
-from networks import interpreted
 from networks.comparing import compare
+from networks.sizes import treated_as_large
 from selection import draws
 
 from chainrule import layers
-from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.steps import Sharing
+from chainrule.engines.compiled.program_tables import ProgramTables
 from chainrule.network import losses
 
 COUNT, PARTS = draws(100), 10
@@ -32,15 +30,15 @@ MANY = 800  # networks that are only drawn, to check their variety
 )
 def test_drawn_networks_are_the_same_on_both_engines(part: int) -> None:
     for number in range(part, COUNT, PARTS):
-        with interpreted.running(small=number // PARTS % 2 == 1):
+        with treated_as_large() if number // PARTS % 2 else contextlib.nullcontext():
             compare(draw_network(7, number))
 
 
-def plans_of(drawn: Drawn) -> list[ProgramWriter]:
+def plans_of(drawn: Drawn) -> list[ProgramTables]:
     model = drawn.build("numpy")
-    result = [ProgramWriter(model.plan(), model.layout, drawn.dtype, intra_sample=wide) for wide in (False, True)]
+    result = [ProgramTables(model.plan(), model.layout, drawn.dtype, intra_sample=wide) for wide in (False, True)]
     training = model.plan(drawn.loss) if drawn.loss else None
-    of = [ProgramWriter(training, model.layout, drawn.dtype, intra_sample=wide) for wide in (False, True) if training]
+    of = [ProgramTables(training, model.layout, drawn.dtype, intra_sample=wide) for wide in (False, True) if training]
     return [*result, *of]
 
 
@@ -75,7 +73,7 @@ REWRITINGS = {  # kernels, with the later operations that they include, or "by o
 }
 
 
-def rewritings(writer: ProgramWriter) -> Iterator[str]:
+def rewritings(writer: ProgramTables) -> Iterator[str]:
     """Yield what the compiled engine makes of the operations of a plan."""
     for operation in writer.plan.operations:
         facts = KERNELS[operation.kernel]
@@ -94,7 +92,7 @@ def rewritings(writer: ProgramWriter) -> Iterator[str]:
 def test_every_rewriting_is_met() -> None:
     """Draw networks until all are met; the rarest are met once in a few hundred."""
     missing = set(REWRITINGS)
-    with interpreted.running(small=True):
+    with treated_as_large():
         for number in range(8 * MANY):
             for writer in plans_of(draw_network(2, number)):
                 missing.difference_update(rewritings(writer))

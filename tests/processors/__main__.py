@@ -16,9 +16,8 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from chainrule.engines.compiled.compiler import WIDTH
 from chainrule.engines.native.build import WIDTHS
-from chainrule.engines.native.library import VARIABLE
+from chainrule.engines.native.library import VARIABLE, WIDTH
 from chainrule.engines.options import THREADS_VARIABLE
 from chainrule.plotting import markdown
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chainrule._io.cache import UNUSED_DAYS, cache_folder
+from chainrule._io.cache import cache_folder
 from chainrule.cli import options
 from chainrule.cli.output import WIDTH, format_table, print_json, print_line
 from chainrule.cli.program import Group
@@ -16,15 +16,12 @@ if TYPE_CHECKING:
     from chainrule.data import DatasetInfo
 
 
-COMPILED = "compiled"  # argument of `clear` for the compiled programs
-
-
 @click.group(cls=Group, short_help="Fetch, list and clear data sets.")
 def data() -> None:
     """Fetch, list and clear the known data sets.
 
-    Data sets and compiled programs are cached in the user's cache folder, or in CHAINRULE_CACHE. The folder
-    CHAINRULE_DATA is searched first; with CHAINRULE_OFFLINE=1, nothing is downloaded.
+    Data sets are cached in the user's cache folder, or in CHAINRULE_CACHE. The folder CHAINRULE_DATA is searched
+    first; with CHAINRULE_OFFLINE=1, nothing is downloaded.
     """
 
 
@@ -51,9 +48,8 @@ def fetch(names: tuple[str, ...], quiet: bool) -> None:
 def list_(as_json: bool) -> None:
     """List the known data sets: contents, sources and cached size; then those that are computed (not in --json).
 
-    The last lines show the size of the compiled programs and the path of the cache.
+    The last line shows the path of the cache.
     """
-    from chainrule._io import cache
     from chainrule.data import catalogue, computed
 
     infos = catalogue()
@@ -75,15 +71,10 @@ def list_(as_json: bool) -> None:
         click.echo(textwrap.fill(f"{info.name:<15}{about}", WIDTH, subsequent_indent=" " * 15))
     for name, title in computed.TITLES.items():
         click.echo(textwrap.fill(f"{name:<15}{title}", WIDTH, subsequent_indent=" " * 15))
-    size = cache.programs_size()
-    kept = "none"
-    if size:
-        kept = _size(size)
-    click.echo(f"\ncompiled programs: {kept} (removed after {UNUSED_DAYS} days without use)")
-    print_line(f"cache: {cache_folder()} (to empty it: chainrule data clear)")
+    print_line(f"\ncache: {cache_folder()} (to empty it: chainrule data clear)")
 
 
-@data.command(short_help="Remove data sets and compiled programs from the cache.")
+@data.command(short_help="Remove data sets from the cache.")
 @click.argument("name", required=False, type=options.DATA)
 @options.declared
 def clear(
@@ -91,26 +82,20 @@ def clear(
     *,
     yes: bool = False,
 ) -> None:
-    """Remove the data set NAME, the compiled programs (NAME: compiled), or, by default, everything from the cache.
-
-    Programs are compiled again when they are needed, also in running processes.
+    """Remove the data set NAME, or, by default, all data sets from the cache.
 
     yes  Do not ask for confirmation.
     """
-    from chainrule._io import cache
     from chainrule.data import catalogue
     from chainrule.data import clear as remove
 
     infos = [info for info in catalogue() if name in (None, info.name)]
-    if not infos and name != COMPILED:
-        raise unknown_name("name", name, [*(info.name for info in catalogue()), COMPILED])
+    if not infos:
+        raise unknown_name("name", name, [info.name for info in catalogue()])
     contents = list[str]()
     for info in infos:
         if info.bytes_on_disk:
             contents.append(f"{info.name} ({_size(info.bytes_on_disk)})")
-    programs = name in (None, COMPILED)  # whether to remove the compiled programs
-    if programs and cache.programs_size():
-        contents.append(f"compiled programs ({_size(cache.programs_size())})")
     if not yes and contents:
         try:
             confirmed = click.confirm(f"remove {', '.join(contents)} from {cache_folder()}?", err=True)
@@ -119,14 +104,7 @@ def clear(
         if not confirmed:
             click.echo("nothing was removed")
             return
-    of_data = sum(remove(info.name) for info in infos)
-    of_programs = 0
-    if programs:
-        of_programs = cache.clear_programs()
-    line = f"{_size(of_data + of_programs)} freed"
-    if of_data and of_programs:
-        line += f" (data {_size(of_data)}, compiled programs {_size(of_programs)})"
-    click.echo(line)
+    click.echo(f"{_size(sum(remove(info.name) for info in infos))} freed")
 
 
 def _about(info: "DatasetInfo") -> dict[str, object]:

@@ -70,15 +70,10 @@ def _read(path: Path) -> str:
 
 
 def machine() -> str:
-    """Describe this machine and the versions of chainrule, Python, NumPy and llvmlite in one line."""
+    """Describe this machine and the versions of chainrule, Python and NumPy in one line."""
     system = f"{_processor()}, {processors()} processors, {platform.system()}"
-    versions = [f"chainrule {__version__}", f"Python {platform.python_version()}"]
-    for name in ("numpy", "llvmlite"):
-        try:
-            versions.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            continue
-    return f"{system}; {', '.join(versions)}"
+    versions = f"chainrule {__version__}, Python {platform.python_version()}, numpy {metadata.version('numpy')}"
+    return f"{system}; {versions}"
 
 
 def _processor() -> str:

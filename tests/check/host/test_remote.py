@@ -30,7 +30,7 @@ def test_a_stranger_sees_no_more_than_it_should(tmp_path: Path) -> None:
         import numpy as np
 
         class Layer:
-            names = sorted({name.partition(".")[0] for name in sys.modules} & {"chainrule", "llvmlite", "site"})
+            names = sorted({name.partition(".")[0] for name in sys.modules} & {"chainrule", "site"})
             seen = {"known": float(len(names)), "variables": float(len(os.environ)), "one": float("ONE" in os.environ)}
 
             def forward(self, x):

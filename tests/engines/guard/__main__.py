@@ -49,7 +49,7 @@ def _options() -> argparse.Namespace:
 
 
 def _all_bits() -> list[int]:
-    from chainrule.engines.compiled.compiler import WIDTH
+    from chainrule.engines.native.library import WIDTH
 
     return [bits for bits in (512, 256) if bits <= 8 * WIDTH] or [8 * WIDTH]
 

@@ -106,7 +106,7 @@ class ProgramTables:
         if not (intra_sample and plan.loss):
             steps = divide_norms(steps)
         self.parameters = parameter_count(steps, layout)
-        check_plan(steps, self._itemsize)
+        check_plan(steps)
         steps = flatten(steps)
         self.packings = []
         self._argument_names = {plan.input.storage: "x"}
@@ -174,7 +174,9 @@ class ProgramTables:
         loops = list[Loop]()
         for step, share, _ in self.packings:
             if share:
-                segment = tables.Segment([self._step(step, names=share.names)], Division.SHARE, share.entries, share.size)
+                segment = tables.Segment(
+                    [self._step(step, names=share.names)], Division.SHARE, share.entries, share.size
+                )
                 loops.append(Loop([segment], Each.THREAD))
             else:
                 loops.append(_once(self._step(step)))
@@ -358,9 +360,7 @@ class ProgramTables:
             buffer, offset = self._location(tensor)
             piece = tensor.shape[outer_axes:]
             sizes = (*[1] * (outer_axes + 1), *piece)
-            operands.append(
-                Operand(tensor.name, buffer, offset, sizes, math.prod(piece), Follows.BLOCK, outer_axes)
-            )
+            operands.append(Operand(tensor.name, buffer, offset, sizes, math.prod(piece), Follows.BLOCK, outer_axes))
         pieces = math.prod(shape[:outer_axes])
         segment = tables.Segment([self._call(operation, operands)], Division.SHARE_OF_SAMPLES, pieces)
         return Loop([segment], Each.THREAD)

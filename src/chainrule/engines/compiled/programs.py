@@ -13,7 +13,6 @@ import numpy as np
 
 from chainrule.core.plan import Plan, Tensor
 from chainrule.engines.arena import new_zeros
-from chainrule.engines.compiled.kernels import selection
 from chainrule.engines.compiled.passes import memory
 from chainrule.engines.compiled.passes.segments import synchronized_statistics
 from chainrule.engines.compiled.passes.sharing import is_worth_sharing

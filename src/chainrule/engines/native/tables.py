@@ -304,6 +304,10 @@ class Run(ctypes.Structure):
         setattr(self, field, array.ctypes.data)
         self._kept[field] = array
 
+    def set_options(self, packed: bytes) -> None:
+        """Use packed numbers as the options, which are the values from OPTIONS on."""
+        self.set_array("options", np.frombuffer(packed, np.int64))
+
     def set_threads(self, team: int, threads: int, parts: int) -> None:
         """Set the threads of a team, and the iterations of its loops over parts of the parameters."""
         self.threads[team], self.parts[team] = threads, parts

@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chainrule.core.shapes import NO_PADDING, Pair
-from chainrule.engines.compiled.compiler import COUNT, WIDTH
 from chainrule.engines.compiled.kernels.layout import correlate_shape
 from chainrule.engines.compiled.kernels.registry import UNCONDITIONAL, Attributes, Conditions, Fit, lanes
 from chainrule.engines.compiled.kernels.row_tiles import (
@@ -29,6 +28,7 @@ from chainrule.engines.compiled.kernels.row_tiles import (
     TILE_OF_6,
     in_tall_tiles,
 )
+from chainrule.engines.native.library import COUNT, WIDTH
 
 UNCACHED_WEIGHTS = 1 << 18  # weights; twice as many float32 numbers do not fit into a fast cache
 SAMPLES_PER_TRANSFORM = 12  # samples of a typical block, which share the transformed kernels

@@ -1,8 +1,8 @@
 """The dense layer and its gradients, in kernels/dense.c. The equations are in reference/dense.py."""
 
-from chainrule.engines.compiled.compiler import COUNT, WIDTH
 from chainrule.engines.compiled.kernels.registry import SHARED_FROM, Attributes, Share, like, operation
 from chainrule.engines.native.calls import in_c
+from chainrule.engines.native.library import COUNT, WIDTH
 
 SINGLE_TILE_ROWS = 8  # vectors of a row of W in a tile for a single sample; as in dense.c
 TILE_COLUMNS = 8 if COUNT == 32 else 6  # rows of W in a tile of its gradient

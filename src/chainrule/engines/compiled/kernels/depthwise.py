@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.engines.compiled.compiler import WIDTH
 from chainrule.engines.compiled.kernels.epilogue import (
     NO_EPILOGUE,
     WHOLE_RESULT,
@@ -14,6 +13,7 @@ from chainrule.engines.compiled.kernels.layout import PLAIN_WINDOW, correlate_dw
 from chainrule.engines.compiled.kernels.registry import Attributes, Conditions, Share, operation
 from chainrule.engines.compiled.kernels.transposing import panels_shape
 from chainrule.engines.native.calls import in_c
+from chainrule.engines.native.library import WIDTH
 
 MAX_SUMMED = 4  # channels (or filters) per group that are summed
 LANES_PER_GROUP = 3  # lanes in this file that take as long as a group in convolution.py

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from chainrule._io.locks import cached_property
-from chainrule.engines.compiled.compiler import COUNT, WIDTH, is_record
+from chainrule.engines.native.library import COUNT, WIDTH
 
 SPEED = COUNT // 16  # approximate relative speed of sums: 1 with 16 registers (AVX2), 2 with 32 (AVX-512)
 SHARED_FROM = SPEED << 16  # multiplications for one sample; fewer take less than 2 µs, the time of two barriers
@@ -115,6 +115,11 @@ def rows_or_filters(
     rows = Share(("first", "last"), height, tile_height, row_half or -(-parts // 2) / parts, axis=1)
     tall_enough = height >= TALL_IMAGE and height * shape[-1] >= CELLS_OF_A_FILTER * shape[0]
     return rows if tall_enough or rows.half < half else filters
+
+
+def is_record(value: Any) -> bool:
+    """Return whether a value is a named tuple."""
+    return hasattr(value, "_fields")
 
 
 Fit = Callable[[Sequence[Any], Attributes, int, Conditions], bool]  # see `KernelEntry.fits`

@@ -1,6 +1,6 @@
 """Sizes of the tiles of the kernels of convolutions, for their choice and the division among threads."""
 
-from chainrule.engines.compiled.compiler import COUNT
+from chainrule.engines.native.library import COUNT
 
 # Tiles as (vectors, vectors for a remainder, filters), as large as the registers of the processor allow. The sizes in
 # this file are also in native/kernels/row_tiles.h and convolution.c.

@@ -29,9 +29,9 @@ MOST_LINES = 60  # of a function, without its docstring
 PROJECT_LIMITS = {  # of all Python but that of the tests; lower them when a value becomes smaller
     "functions with more than seven positional parameters": 2,
     "functions over 60 lines": 0,
-    "lines with Any": 1_644,
+    "lines with Any": 1_174,
 }
-KERNELS = "src/chainrule/engines/compiled/kernels"  # their functions are called by position, also by generated programs
+KERNELS = "src/chainrule/engines/native/kernels"  # their functions are called by position
 
 LAYOUT = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)

@@ -87,7 +87,7 @@ def test_counts_of_the_project(text: str, counts: tuple[int, ...]) -> None:
         ("src/chainrule/interop/onnx/reader.py", "interop"),
         ("src/chainrule/interop/c/kernels/prelu.c", "interop (c)"),
         ("src/chainrule/engines/loader.py", "engines"),
-        ("src/chainrule/engines/compiled/kernels/dense.py", "engines/compiled"),
+        ("src/chainrule/engines/native/kernels/dense.py", "engines/native"),
         ("src/chainrule/web/page/engine/trace.js", "web/page (js)"),
         ("tests/data/test_labels.py", "tests"),
         ("tests/web/errors.mjs", "tests (js)"),

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule.engines import loader
-from chainrule.engines.compiled.kernels import selection
-from chainrule.engines.compiled.kernels.registry import Conditions
+from chainrule.engines.native.kernels import selection
+from chainrule.engines.native.kernels.registry import Conditions
 from chainrule.errors import FormatError, PrecisionWarning
 from chainrule.interop.c import write_c
 from chainrule.models.model import Model

@@ -7,8 +7,8 @@ import pytest
 from drawn_networks import THREADS
 
 from chainrule.data.normalization import Normalization
-from chainrule.engines.compiled.kernels import batches
 from chainrule.engines.loader import find
+from chainrule.engines.native.kernels import batches
 
 
 def drawn(draw: np.random.Generator, kind: str) -> tuple[np.ndarray, Normalization]:

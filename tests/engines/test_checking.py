@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.engines.compiled.passes.rewriting import rewrite
-from chainrule.engines.compiled.passes.steps import StepPlan, step_of
-from chainrule.engines.compiled.passes.verification import check_plan
+from chainrule.engines.native.passes.rewriting import rewrite
+from chainrule.engines.native.passes.steps import StepPlan, step_of
+from chainrule.engines.native.passes.verification import check_plan
 from chainrule.errors import ChainruleError, EngineError
 from chainrule.layers.kinds import EXAMPLES
 from chainrule.network.network import Network

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule import Dense, Sequential, Softmax
-from chainrule.engines.compiled import programs
+from chainrule.engines.native import programs
 from chainrule.engines.native.build import IS_X86
 
 pytestmark = pytest.mark.skipif(not IS_X86, reason="denormal floats cost nothing here")

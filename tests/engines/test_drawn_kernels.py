@@ -12,9 +12,9 @@ from engines.guard.calling import Ordinary, call, compare
 from engines.guard.cases import draw_case
 from selection import draws
 
-from chainrule.engines.compiled.kernels import selection as kernels
-from chainrule.engines.compiled.kernels.registry import lanes
-from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS
+from chainrule.engines.native.kernels import selection as kernels
+from chainrule.engines.native.kernels.registry import lanes
+from chainrule.engines.native.kernels.selection import ALTERNATIVES, KERNELS
 
 COUNT, PARTS = draws(160), 4  # calls drawn, of which two in ten are left out
 

@@ -15,7 +15,7 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 from chainrule.engines import loader
-from chainrule.engines.compiled.kernels import activations
+from chainrule.engines.native.kernels import activations
 from chainrule.layers.kinds import ELEMENTWISE
 from chainrule.operations import elementwise, reference
 

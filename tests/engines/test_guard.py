@@ -7,8 +7,8 @@ import pytest
 from engines.guard.cases import DRAWERS, OPERATIONS, PLAIN, draw_case, plain
 from engines.processes import python
 
-from chainrule.engines.compiled.kernels.registry import lanes
-from chainrule.engines.compiled.kernels.selection import KERNELS
+from chainrule.engines.native.kernels.registry import lanes
+from chainrule.engines.native.kernels.selection import KERNELS
 from chainrule.engines.native.library import WIDTH
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is fenced off with mprotect")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from engines.processes import python
 
-from chainrule.engines.compiled.kernels.registry import Conditions
-from chainrule.engines.compiled.kernels.selection import KERNELS, known, select_kernel
+from chainrule.engines.native.kernels.registry import Conditions
+from chainrule.engines.native.kernels.selection import KERNELS, known, select_kernel
 from chainrule.engines.native.library import WIDTH
 
 PAGE = Path(__file__).parents[2] / "docs" / "kernels.md"

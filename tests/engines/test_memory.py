@@ -12,8 +12,8 @@ from networks.sizes import treated_as_large
 from networks.test_networks import plans_of
 
 import chainrule as cr
-from chainrule.engines.compiled.passes.steps import tensors_of
-from chainrule.engines.compiled.program_tables import ProgramTables
+from chainrule.engines.native.passes.steps import tensors_of
+from chainrule.engines.native.program_tables import ProgramTables
 
 MOST = 1 << 20  # entries of the largest array
 

@@ -10,8 +10,8 @@ from training.networks import NETWORKS
 
 from chainrule import layers
 from chainrule.engines import loader
-from chainrule.engines.compiled import engine as compiled
-from chainrule.engines.compiled import programs
+from chainrule.engines.native import engine as compiled
+from chainrule.engines.native import programs
 from chainrule.engines.options import processors, thread_count
 from chainrule.errors import OptionError, printable
 from chainrule.network.network import Network

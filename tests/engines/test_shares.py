@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.engines.compiled.passes.memory import MAX_CHUNKS, MIN_CHUNK, chunk_bounds
+from chainrule.engines.native.passes.memory import MAX_CHUNKS, MIN_CHUNK, chunk_bounds
 
 
 @given(

@@ -11,7 +11,7 @@ import chainrule.operations.reference as reference
 from chainrule import layers as cr
 from chainrule.core.randomness import stream_key, uniform
 from chainrule.engines import numpy as engine
-from chainrule.engines.compiled.kernels.registry import lanes
+from chainrule.engines.native.kernels.registry import lanes
 from chainrule.explain import NextStep
 from chainrule.explain.code import SOURCE, derivation, locations
 from chainrule.models.model import Sequential
@@ -34,7 +34,7 @@ def test_code_locations_are_those_of_python(operation):
         return
     folders = [place.file.rpartition("/")[0] for place in places]
     in_c = folders[2] == "engines/native/kernels"
-    assert in_c or folders[2] == "engines/compiled/kernels"
+    assert in_c or folders[2] == "engines/native/kernels"
     assert folders[:2] == ["operations/reference", "engines/numpy"]
     for place, module in zip(places, (reference, engine), strict=False):
         code = inspect.unwrap(getattr(module, operation)).__code__

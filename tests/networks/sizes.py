@@ -5,9 +5,9 @@ from collections.abc import Generator
 from dataclasses import replace
 from unittest import mock
 
-from chainrule.engines.compiled import program_tables, programs
-from chainrule.engines.compiled.kernels.selection import KERNELS
-from chainrule.engines.compiled.passes import memory, segments, sharing
+from chainrule.engines.native import program_tables, programs
+from chainrule.engines.native.kernels.selection import KERNELS
+from chainrule.engines.native.passes import memory, segments, sharing
 
 SMALL = (  # sizes above which layers are shared by threads, gradients deferred and updates shared: of any layer
     (program_tables, {"DEFERRED_WEIGHTS": 8, "ROWS": 16, "WIDE_BLOCK": 3}),

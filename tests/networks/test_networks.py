@@ -11,9 +11,9 @@ from networks.sizes import treated_as_large
 from selection import draws
 
 from chainrule import layers
-from chainrule.engines.compiled.kernels.selection import KERNELS
-from chainrule.engines.compiled.passes.steps import Sharing
-from chainrule.engines.compiled.program_tables import ProgramTables
+from chainrule.engines.native.kernels.selection import KERNELS
+from chainrule.engines.native.passes.steps import Sharing
+from chainrule.engines.native.program_tables import ProgramTables
 from chainrule.network import losses
 
 COUNT, PARTS = draws(100), 10

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numerical import assert_close
 
-from chainrule.engines.compiled.kernels import activations, merging
-from chainrule.engines.compiled.kernels import losses as loss_kernels
+from chainrule.engines.native.kernels import activations, merging
+from chainrule.engines.native.kernels import losses as loss_kernels
 from chainrule.interop import c
 from chainrule.layers.kinds import ELEMENTWISE, PARTIAL
 from chainrule.operations import definitions, generator, javascript, reference

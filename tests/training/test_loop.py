@@ -16,7 +16,7 @@ import chainrule as cr
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.coloring import Draw
 from chainrule.data.normalization import Normalization
-from chainrule.engines.compiled import programs
+from chainrule.engines.native import programs
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, ReLU, Softmax, Tanh
 from chainrule.models.model import Sequential

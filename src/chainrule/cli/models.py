@@ -77,7 +77,7 @@ def _program(entry: "Entry") -> str:
     from chainrule.engines import loader
 
     loader.find("compiled")
-    from chainrule.engines.compiled.program_tables import ProgramTables
+    from chainrule.engines.native.program_tables import ProgramTables
     from chainrule.engines.native.tables import text_of
 
     model = entry.build(engine="numpy")

@@ -11,7 +11,7 @@ from chainrule.errors import OptionError, unknown_name
 # Name → a function without arguments that returns the engine, or the reason why it cannot be used. Other packages may
 # add engines (`extensions`).
 ENGINES = {
-    "compiled": "chainrule.engines.compiled.engine.create",
+    "compiled": "chainrule.engines.native.engine.create",
     "numpy": "chainrule.engines.fallback.numpy_engine",
     "jax": "chainrule.engines.jax.engine.JaxEngine",
     "reference": "chainrule.engines.interpreter.reference_engine",

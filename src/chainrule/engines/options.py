@@ -45,12 +45,6 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-@cache
-def most_threads() -> int:
-    """Return the maximum number of threads of an engine: the number of processors, or CHAINRULE_THREADS if larger."""
-    return max(processors(), thread_count())
-
-
 def checked_precise(precise: object) -> bool:
     """Return `precise`, or raise OptionError if it is no bool. True avoids algorithms that spread rounding errors."""
     if not isinstance(precise, bool):

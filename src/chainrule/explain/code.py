@@ -46,7 +46,7 @@ def locations(operation: str, kernel: tuple[str, str] | None = None) -> tuple[Co
 
     kernel   file and function of the compiled engine's kernel (`Engine.kernels`), if its name differs
     """
-    kernels = _functions("engines/compiled/kernels") | _found("engines/native/kernels", "*.c", r"KERNEL\((\w+)\)")
+    kernels = _functions("engines/native/kernels") | _found("engines/native/kernels", "*.c", r"KERNEL\((\w+)\)")
     formulas = _found("operations", "*.toml", r"\[(\w+)\]$").get(definitions.generated().get(operation, ""))
     numpy = formulas or _functions(NUMPY).get(operation)
     places = (_functions(REFERENCE).get(operation), numpy, kernels.get(kernel[1] if kernel else operation))

@@ -9,7 +9,7 @@ from engines.guard.cases import Case, draw_case, parts
 from numerical import assert_close
 
 from chainrule.engines import loader
-from chainrule.engines.compiled.kernels.selection import KERNELS, Array
+from chainrule.engines.native.kernels.selection import KERNELS, Array
 
 
 class Ordinary:

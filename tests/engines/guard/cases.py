@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from proving.configurations import choice
 
 from chainrule.core.shapes import extent, output_size
-from chainrule.engines.compiled.kernels.choice import WINOGRAD
-from chainrule.engines.compiled.kernels.registry import Conditions, lanes
-from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS, PARTWISE, select_kernel
+from chainrule.engines.native.kernels.choice import WINOGRAD
+from chainrule.engines.native.kernels.registry import Conditions, lanes
+from chainrule.engines.native.kernels.selection import ALTERNATIVES, KERNELS, PARTWISE, select_kernel
 
 Array = NDArray[Any]
 Draw = np.random.Generator

@@ -34,9 +34,10 @@ class CKernel:
     arrays   number of its arrays
     """
 
+    __name__: str
+
     def __init__(self, declaration: Callable[..., Any]) -> None:
         update_wrapper(self, declaration)
-        self.py_func = declaration
         parameters = inspect.signature(declaration).parameters.values()
         self.arrays = sum(parameter.default is parameter.empty for parameter in parameters)
         self._names = [parameter.name for parameter in parameters]
@@ -44,7 +45,7 @@ class CKernel:
 
     def symbol(self, dtype: str) -> str:
         """Return the name of the function in C."""
-        return f"{self.py_func.__name__}_{dtype}"
+        return f"{self.__name__}_{dtype}"
 
     def words(self, numbers: Sequence[Any]) -> list[tuple[bool, Any]]:
         """Return the numbers after the arrays, each with whether C expects a double."""
@@ -71,7 +72,7 @@ class CKernel:
         """
         given = dict(zip(self._names, arguments, strict=False)) | named
         if not given.keys() <= set(self._names):
-            raise TypeError(f"{self.py_func.__name__}: unexpected {', '.join(given.keys() - set(self._names))}")
+            raise TypeError(f"{self.__name__}: unexpected {', '.join(given.keys() - set(self._names))}")
         arrays = [given[name] for name in self._names[: self.arrays]]
         pairs = zip(self._names[self.arrays :], self._defaults, strict=True)
         numbers = self.pack([given.get(name, default) for name, default in pairs])

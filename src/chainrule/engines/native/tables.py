@@ -11,6 +11,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from chainrule.engines import fallback
 from chainrule.engines.native.calls import AXES, checked
 from chainrule.engines.native.library import LIBRARY, address_of
+from chainrule.engines.options import processors, thread_count
 from chainrule.engines.protocol import Array
 from chainrule.errors import EngineError
 
@@ -253,7 +255,7 @@ class Table:
             numbers.append(struct.unpack("q", struct.pack("d", number))[0] if is_float else int(number or 0))
         counts = [len(rows) - first for rows, first in zip((operands, numbers, variables), firsts, strict=True)]
         if counts[0] > MOST_ARRAYS or counts[1] > MOST_NUMBERS:
-            raise EngineError(f"{step.kernel.py_func.__name__} has {counts[0]} arrays and {counts[1]} numbers")
+            raise EngineError(f"{step.kernel.__name__} has {counts[0]} arrays and {counts[1]} numbers")
         address = address_of(step.kernel.symbol(step.dtype or self._dtype))
         places = [number for pair in zip(firsts, counts, strict=True) for number in pair]
         self._rows["step"].append([address, *places, step.column])
@@ -320,8 +322,18 @@ class Run(ctypes.Structure):
 LIBRARY.chainrule_run.argtypes = [ctypes.c_void_p] * 2
 
 
+@cache
+def most_threads() -> int:
+    """Return the maximum number of threads: the number of processors, or CHAINRULE_THREADS if larger."""
+    return max(processors(), thread_count())
+
+
 def start_threads(count: int) -> None:
-    """Start threads until there are `count`. If this fails, programs run on fewer threads, with the same results."""
+    """Start threads until there are `count`, or `most_threads`.
+
+    If this fails, programs run on fewer threads, with the same results.
+    """
+    count = min(count, most_threads())
     if LIBRARY.chainrule_start_threads(count) < count:
         fallback.say_once("chainrule: cannot start more threads; programs run on fewer threads, with the same results")
 
@@ -339,7 +351,7 @@ def text_of(loops: Sequence[Loop]) -> str:
         for segment in loop.segments:
             lines.append(f"    {_range_text(segment)}")
             for step in segment.steps:
-                lines.append(f"        {step.kernel.py_func.__name__}({_number_text(step)})")
+                lines.append(f"        {step.kernel.__name__}({_number_text(step)})")
                 lines += [f"            {operand.text}" for operand in step.operands if operand]
     return "\n".join(lines) + "\n"
 
@@ -365,7 +377,7 @@ def _range_text(segment: Segment) -> str:
 
 def _number_text(step: Step) -> str:
     """Return the numbers of a step that are not the kernel's defaults."""
-    parameters = list(inspect.signature(step.kernel.py_func).parameters.values())[len(step.operands) :]
+    parameters = list(inspect.signature(step.kernel).parameters.values())[len(step.operands) :]
     texts = list[str]()
     for parameter, value in zip(parameters, step.numbers, strict=True):
         if value != parameter.default:

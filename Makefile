@@ -8,7 +8,7 @@ VISION ?= torchvision==0.28.0
 SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help generated exports jax mpi tflite train zoo zoo-cifar10 test test-changed test-processors test-widths thorough thorough-tests operations prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
+.PHONY: help generated exports jax mpi tflite train zoo zoo-cifar10 test test-changed test-processors test-widths thorough thorough-tests operations prove alarms parity networks guard sanitize light fuzz faults mutate lint types workflows format release-check
 .PHONY: mcu int8-accuracy environment site notebooks experiments bench speed-check page-speed screenshots clean
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo "make parity            compare every layer and network with PyTorch in float64 (COUNT=50 for more)"
 	@echo "make tflite            compare files of TensorFlow's converter with LiteRT: 8 random networks and some of each kind (COUNT=6 for more)"
 	@echo "make networks          compare 2,000 random networks on the compiled and the NumPy engine (ARGS=\"--count 100 --seed 1\")"
+	@echo "make sanitize          run drawn networks and kernels with checks of memory and undefined behavior (GCC)"
 	@echo "make guard             run every compiled kernel between guard pages, with random shapes (Linux)"
 	@echo "make test-processors   test engines, kernels, files, models and training with every register width and 1 to 3 threads (half an hour)"
 	@echo "make test-widths       run make test with registers of 128 and of 256 bits"
@@ -213,6 +214,17 @@ networks: $(VENV)/.test
 
 guard: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m engines.guard --markdown docs/reliability.md $(ARGS)
+
+# The kernels of a copy of the package, with the sanitizers of GCC.
+SANITIZED := LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=src:tests $(CURDIR)/$(BIN)/python
+sanitize: $(VENV)/.test
+	rm -rf build/sanitize
+	mkdir -p build/sanitize
+	git ls-files -z src tests | xargs -0 cp --parents --target-directory=build/sanitize
+	CC="gcc -fsanitize=address,undefined -fno-sanitize-recover=undefined" \
+	  $(BIN)/python build/sanitize/src/chainrule/engines/native/build.py $(BITS)
+	cd build/sanitize && $(SANITIZED) -m networks --count 200 $(ARGS)
+	cd build/sanitize && $(SANITIZED) -m engines.guard --count 1000 $(if $(BITS),--bits $(BITS)) $(ARGS)
 
 light: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m interop.light --markdown docs/importing.md $(ARGS)

@@ -13,7 +13,7 @@ import pytest
 from structure import LIMITS, MODULES, MODULES_OF_A_FIT, SOURCE, imports, reach
 
 import chainrule as cr
-from chainrule.engines.native.tables import Run
+from chainrule.engines.native.tables import TableRun
 
 BASE = {"errors": set[str](), "version": set[str]()}  # modules that every package may import
 ENTRANCES = {"__init__", "__main__"}  # the public names and the command
@@ -67,9 +67,9 @@ def test_few_functions_lie_between_fit_and_a_program(monkeypatch: pytest.MonkeyP
     model = cr.Sequential([cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 8, 8))
     x, y = np.random.default_rng(0).standard_normal((12, 1, 8, 8)), np.arange(12) % 3
     stacks: list[list[str]] = []
-    call: Any = Run.__call__
+    call: Any = TableRun.__call__
 
-    def recorded(self: Run, *arguments: Any) -> Any:
+    def recorded(self: TableRun, *arguments: Any) -> Any:
         frame: FrameType | None = sys._getframe(1)
         names: list[str] = []
         while frame is not None:
@@ -77,10 +77,10 @@ def test_few_functions_lie_between_fit_and_a_program(monkeypatch: pytest.MonkeyP
                 names.insert(0, frame.f_code.co_qualname)
             frame = frame.f_back
         begun = names.index("fit") if "fit" in names else len(names)
-        stacks.append([*names[begun:], "Run.__call__"])
+        stacks.append([*names[begun:], "TableRun.__call__"])
         return call(self, *arguments)
 
-    monkeypatch.setattr(Run, "__call__", recorded)
+    monkeypatch.setattr(TableRun, "__call__", recorded)
     model.fit(x, y, batch_size=4, progress=False)
     steps = [names for names in stacks if "_epoch" in names]
     page = (SOURCE.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")

@@ -1,7 +1,5 @@
 """`chainrule models`."""
 
-import ast
-
 from cli.commands import answer
 
 from chainrule import zoo
@@ -37,8 +35,6 @@ def test_one_network(invoke):
 
 def test_the_program_of_a_training_step(invoke):
     result = invoke("models numpy-cnn --program")
-    assert result.exit_code == 0, result.stderr  # which may say that kernels are compiled
-    functions = [node.name for node in ast.parse(result.stdout).body if isinstance(node, ast.FunctionDef)]
-    assert "run" in functions
+    assert result.exit_code == 0, result.stderr
     for operation in ("max_pool_dx", "dense_dw", "softmax_cross_entropy_dp"):
         assert operation in result.stdout

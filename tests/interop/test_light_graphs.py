@@ -1,18 +1,14 @@
 """The networks that come with ONNX beside ONNX Runtime, on both engines.
 
-In `make test` one of them, and its program runs as Python around compiled kernels: to compile it takes a minute.
-With CHAINRULE_LIGHT=1 all of them, compiled whole, up to 4 GB each. `make light` times them.
+In `make test` one of them; with CHAINRULE_LIGHT=1 all of them, up to 4 GB each. `make light` times them.
 """
 
-import contextlib
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from interop.light_models import NAMES, image, model_of
 from interop.onnx_models import agree
-from networks import interpreted
 
 WHOLE = bool(os.environ.get("CHAINRULE_LIGHT"))
 QUICK = ("shufflenet",)
@@ -21,6 +17,4 @@ QUICK = ("shufflenet",)
 @pytest.mark.parametrize("name", NAMES if WHOLE else QUICK)
 @pytest.mark.parametrize("engine", [pytest.param("numpy", marks=pytest.mark.thorough), "compiled"])
 def test_the_networks_that_come_with_onnx(name: str, engine: str, tmp_path: Path) -> None:
-    running: Any = contextlib.nullcontext() if WHOLE else interpreted.running(small=False)
-    with running:
-        agree(tmp_path, model_of(name), image(), 1000, engine)
+    agree(tmp_path, model_of(name), image(), 1000, engine)

@@ -79,8 +79,8 @@ static void wake(Bed *bed)
 }
 
 /* Wait while a word has this value (or, if not `equal`, another one). A loop in a program is shorter than the time to
- * wake a thread, so the thread first spins. Then it yields for some milliseconds, because a virtual machine may take the
- * processor away from a thread that sleeps. */
+ * wake a thread, so the thread first spins. Then it yields for some milliseconds, because a virtual machine may take
+ * the processor away from a thread that sleeps. */
 static void wait_while(atomic_int_fast64_t *word, int64_t value, bool equal, Bed *bed)
 {
     for (;;) {

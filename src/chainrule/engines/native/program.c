@@ -33,10 +33,10 @@ typedef enum { NOTHING, BLOCK, BATCH, ITERATION, CHUNKS, RANGES } Follows;
 typedef struct {
     int64_t buffer, offset, stride, follows, axis, axes;
     int64_t shape[AXES];
-} Operand;
+} ArrayArgument;
 
 /* Numbers that change from call to call. From RATE on they are doubles or integers that are passed as they are. */
-typedef enum { SEED, STEP, BATCH_SIZE, AHEAD, FIRST, BEGIN, END, NUMBER_OF_ITERATION, RATE, SCALE, OPTIONS } Value;
+typedef enum { SEED, STEP, BATCH_SIZE, AHEAD, FIRST, BEGIN, END, NUMBER_OF_ITERATION, RATE, SCALE, OPTIONS } RunValue;
 
 /* Entry `index` of a step's numbers is factor · value + offset. */
 typedef struct {
@@ -47,15 +47,15 @@ typedef struct {
     Kernel kernel;
     int64_t first_operand, operands, first_number, numbers, first_variable, variables;
     int64_t column; /* of the times */
-} Step;
+} KernelCall;
 
-/* The range of a segment: all samples, a chunk of the samples, or a share of `entries` (or `entries` for each sample) in
- * multiples of `size`. A segment without a range runs once, or only in iteration number `entries`. */
-typedef enum { ONCE, IN_ITERATION, SAMPLES, CHUNK, SHARE, SHARE_OF_SAMPLES } Division;
+/* The range of a segment: all samples, a chunk of the samples, or a share of `entries` (or `entries` for each sample)
+ * in multiples of `size`. A segment without a range runs once, or only in iteration number `entries`. */
+typedef enum { ONCE, IN_ITERATION, SAMPLES, CHUNK, SHARE, SHARE_OF_SAMPLES } RangeKind;
 
 typedef struct {
     int64_t first_step, steps, division, entries, size, block;
-} Segment;
+} RangeSegment;
 
 /* How many iterations a loop has: `iterations`, or one of these. */
 typedef enum { EACH_CHUNK = -1, EACH_THREAD = -2, EACH_PART = -3 } Iterations;
@@ -68,18 +68,18 @@ typedef struct {
 typedef struct {
     int64_t loops;
     const Loop *loop;
-    const Segment *segment;
-    const Step *step;
-    const Operand *operand;
+    const RangeSegment *segment;
+    const KernelCall *step;
+    const ArrayArgument *operand;
     const Number *number;
     const Variable *variable;
 } Table;
 
 typedef struct {
     const Buffer *buffers;
-    const int64_t *edges; /* first sample of each chunk, and the number of samples */
-    int64_t chunks, samples, chunk;     /* samples: of the batch; chunk: of the largest chunk */
-    int64_t threads[2], parts[2];       /* of each team */
+    const int64_t *edges;                   /* first sample of each chunk, and the number of samples */
+    int64_t chunks, samples, chunk;         /* samples: of the batch; chunk: of the largest chunk */
+    int64_t threads[2], parts[2];           /* of each team */
     int64_t seed, step, whole_batch, ahead; /* of a shard: samples of the batch, and those before the shard */
     int64_t training_steps;
     const double *rates;
@@ -87,7 +87,7 @@ typedef struct {
     const Number *options;
     double *times; /* (threads, columns); NULL: nothing is measured */
     int64_t columns;
-} Run;
+} TableRun;
 
 /* Columns of the times: last time stamp, waiting for other threads, what belongs to no step. */
 enum { STAMP, WAITING, REST };
@@ -104,7 +104,7 @@ int64_t chainrule_ticks(void)
 }
 
 /* Add the time since the last stamp of this thread to a column. */
-static void stamp(const Run *run, int thread, int64_t column)
+static void stamp(const TableRun *run, int thread, int64_t column)
 {
     double *times = run->times + thread * run->columns;
     double now = (double)chainrule_ticks();
@@ -115,7 +115,7 @@ static void stamp(const Run *run, int thread, int64_t column)
 /* A loop that is being run. */
 typedef struct {
     const Table *table;
-    const Run *run;
+    const TableRun *run;
     const Loop *loop;
     int64_t iterations, training_step;
     atomic_int status;
@@ -131,9 +131,9 @@ typedef struct {
     int64_t values[RATE];
 } Place;
 
-static Array array_at(const Place *place, const Operand *operand)
+static Array array_at(const Place *place, const ArrayArgument *operand)
 {
-    const Run *run = place->job->run;
+    const TableRun *run = place->job->run;
     const Buffer *buffer = &run->buffers[operand->buffer];
     const int64_t rooms[] = {1, run->samples, run->chunk};
     int64_t index = place->begin[operand->follows];
@@ -155,14 +155,14 @@ static Number value_of(const Place *place, const Variable *variable)
     return (Number){.i = variable->factor * place->values[value] + variable->offset};
 }
 
-static Status run_step(const Place *place, const Step *step)
+static Status run_step(const Place *place, const KernelCall *step)
 {
     const Table *table = place->job->table;
     Array arrays[MOST_ARRAYS];
     Number own[MOST_NUMBERS];
     const Number *numbers = table->number + step->first_number;
     for (int64_t k = 0; k < step->operands; k++) {
-        const Operand *operand = &table->operand[step->first_operand + k];
+        const ArrayArgument *operand = &table->operand[step->first_operand + k];
         arrays[k] = operand->buffer < 0 ? (Array){NULL, 0, {1, 1, 1, 1, 1, 1}} : array_at(place, operand);
     }
     if (step->variables) {
@@ -179,23 +179,23 @@ static Status run_step(const Place *place, const Step *step)
 }
 
 /* Run the steps of a segment for the range begin to end − 1. */
-static Status run_block(Place *place, const Segment *segment, int64_t begin, int64_t end)
+static Status run_block(Place *place, const RangeSegment *segment, int64_t begin, int64_t end)
 {
     Status status = DONE;
     place->begin[BLOCK] = place->values[BEGIN] = begin;
     place->end[BLOCK] = place->values[END] = end;
     place->values[FIRST] = place->values[AHEAD] + begin;
-    const Step *step = place->job->table->step + segment->first_step;
+    const KernelCall *step = place->job->table->step + segment->first_step;
     for (int64_t k = 0; k < segment->steps && status == DONE; k++) status = run_step(place, step + k);
     return status;
 }
 
-static Status run_segment(Place *place, const Segment *segment)
+static Status run_segment(Place *place, const RangeSegment *segment)
 {
-    const Run *run = place->job->run;
+    const TableRun *run = place->job->run;
     int64_t k = place->begin[ITERATION], iterations = place->job->iterations;
     int64_t begin = 0, end = run->samples, entries = segment->entries;
-    switch ((Division)segment->division) {
+    switch ((RangeKind)segment->division) {
     case IN_ITERATION:
         if (k != entries) return DONE; /* fall through */
     case ONCE:
@@ -226,7 +226,7 @@ static Status run_segment(Place *place, const Segment *segment)
 static void run_iteration(void *context, int64_t k, int thread)
 {
     Job *job = context;
-    const Run *run = job->run;
+    const TableRun *run = job->run;
     Place place = {.job = job, .thread = thread, .row = {0, thread, k, job->training_step}};
     if (atomic_load_explicit(&job->status, memory_order_relaxed) != DONE) return;
     if (run->times) stamp(run, thread, WAITING);
@@ -239,12 +239,12 @@ static void run_iteration(void *context, int64_t k, int thread)
     place.values[BATCH_SIZE] = run->whole_batch;
     place.values[AHEAD] = run->ahead;
     Status status = DONE;
-    const Segment *segment = job->table->segment + job->loop->first_segment;
+    const RangeSegment *segment = job->table->segment + job->loop->first_segment;
     for (int64_t s = 0; s < job->loop->segments && status == DONE; s++) status = run_segment(&place, segment + s);
     if (status != DONE) atomic_store(&job->status, status);
 }
 
-static Status run_loop(const Table *table, const Run *run, const Loop *loop, int64_t training_step)
+static Status run_loop(const Table *table, const TableRun *run, const Loop *loop, int64_t training_step)
 {
     int64_t threads = run->threads[loop->team], iterations = loop->iterations;
     if (iterations == EACH_CHUNK) iterations = run->chunks;
@@ -257,7 +257,7 @@ static Status run_loop(const Table *table, const Run *run, const Loop *loop, int
 }
 
 /* Run a program, or as many training steps as the run has. */
-Status chainrule_run(const Table *table, const Run *run)
+Status chainrule_run(const Table *table, const TableRun *run)
 {
     unsigned before = flush_denormals();
     Status status = DONE;

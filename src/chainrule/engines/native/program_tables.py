@@ -19,7 +19,6 @@ import numpy as np
 
 from chainrule._io.locks import cached_property
 from chainrule.core.plan import Plan, Tensor
-from chainrule.engines.native import tables
 from chainrule.engines.native.kernels import updates
 from chainrule.engines.native.kernels.selection import KERNELS
 from chainrule.engines.native.passes.batch_norm import divide_norms
@@ -44,16 +43,28 @@ from chainrule.engines.native.passes.segments import (
 from chainrule.engines.native.passes.sharing import OUTPUT_PARTS, is_only_writer
 from chainrule.engines.native.passes.steps import PlanStep, Sharing, flatten, tensors_of
 from chainrule.engines.native.passes.verification import check_plan
-from chainrule.engines.native.tables import MOMENTS, Division, Each, Follows, Loop, Operand, Step, Value, Variable
+from chainrule.engines.native.tables import (
+    LARGE,
+    MOMENTS,
+    ArrayArgument,
+    Each,
+    Follows,
+    KernelCall,
+    Loop,
+    RangeKind,
+    RangeSegment,
+    RunValue,
+    Variable,
+)
 
 BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}  # kind of tensor → flat buffer
 FILTERS = 2  # the weight gradient of a convolution is divided among threads in multiples of this number of filters
 ROWS = 1 << 12  # number of elements of a deferred gradient that are computed at a time, to stay in the L1 cache
 DEFERRED_WEIGHTS = 1 << 14  # minimum weights of a dense layer whose gradient of one sample is computed by the update
 REST, FIRST_COLUMN = 2, 3  # columns of times: what no step computes, and the first step
-RUNTIME = {"batch": Value.BATCH, "seed": Value.SEED, "step": Value.STEP}
-BEGIN, END = Variable(Value.BEGIN), Variable(Value.END)
-CLIP = Value.OPTIONS  # the first option of training steps; the others are `constants_of` the update
+RUNTIME = {"batch": RunValue.BATCH, "seed": RunValue.SEED, "step": RunValue.STEP}
+BEGIN, END = Variable(RunValue.BEGIN), Variable(RunValue.END)
+CLIP = RunValue.OPTIONS  # the first option of training steps; the others are `constants_of` the update
 
 
 @cache
@@ -65,7 +76,7 @@ def constants_of(name: str) -> dict[str, Any]:
 
 def update_numbers(name: str) -> list[Variable]:
     """Return the numbers of an optimizer's update; its constants are the options after the first."""
-    values: dict[str, int] = {"rate": Value.RATE, "step": Value.STEP}
+    values: dict[str, int] = {"rate": RunValue.RATE, "step": RunValue.STEP}
     values |= {constant: CLIP + number for number, constant in enumerate(constants_of(name), 1)}
     return [Variable(value) for value in KERNELS[name].arguments(len(KERNELS[name].arrays), values)]
 
@@ -74,11 +85,11 @@ def update_loops(name: str) -> list[Loop]:
     """Return the loops of an optimizer's update of arrays, whose elements are the samples of the run."""
     buffers = "parameters", "gradients", *MOMENTS
     operands = [
-        Operand(array, buffer, 0, (1,), 1, Follows.BLOCK, 0)
+        ArrayArgument(array, buffer, 0, (1,), 1, Follows.BLOCK, 0)
         for array, buffer in zip(KERNELS[name].arrays, buffers, strict=False)
     ]
-    step = Step(KERNELS[name].kernel, operands, update_numbers(name))
-    return [Loop([tables.Segment([step], Division.SHARE_OF_SAMPLES, 1)], Each.THREAD)]
+    step = KernelCall(KERNELS[name].kernel, operands, update_numbers(name))
+    return [Loop([RangeSegment([step], RangeKind.SHARE_OF_SAMPLES, 1)], Each.THREAD)]
 
 
 class ProgramTables:
@@ -174,8 +185,8 @@ class ProgramTables:
         loops = list[Loop]()
         for step, share, _ in self.packings:
             if share:
-                segment = tables.Segment(
-                    [self._step(step, names=share.names)], Division.SHARE, share.entries, share.size
+                segment = RangeSegment(
+                    [self._step(step, names=share.names)], RangeKind.SHARE, share.entries, share.size
                 )
                 loops.append(Loop([segment], Each.THREAD))
             else:
@@ -191,11 +202,11 @@ class ProgramTables:
         deferred = self.deferred_gradients if single else []
         loops = self._loops(deferred, range(len(self.segments)))
         count = max((stop for name, (_, stop) in self._layout.items() if self._is_statistic(name)), default=0)
-        statistics, after = (Operand(name, name, 0, (count,)) for name in ("statistics", "after"))
+        statistics, after = (ArrayArgument(name, name, 0, (count,)) for name in ("statistics", "after"))
         if self.plan.deferred:  # the statistics after the step, which are not yet in force
-            loops += [_once(Step(updates.copied, [statistics, after])), *self.commit("after")]
-        outcomes = Operand("outcomes", "outcomes", 0, (4,))
-        accepted = Step(updates.accepted, [after, statistics, self._sums, outcomes], [0, Variable(CLIP)])
+            loops += [_once(KernelCall(updates.copied, [statistics, after])), *self.commit("after")]
+        outcomes = ArrayArgument("outcomes", "outcomes", 0, (4,))
+        accepted = KernelCall(updates.accepted, [after, statistics, self._sums, outcomes], [0, Variable(CLIP)])
         parts = [self._update_segment(update, part) for part in self._parameter_parts(deferred)]
         return [*loops, _once(accepted), Loop(parts, Each.PART, team=1)]
 
@@ -210,9 +221,11 @@ class ProgramTables:
         threads' parts. The gradients are cleared in the first loop over chunks, by the threads that will use them.
         """
         loops = list[Loop]()
-        cleared = list[tables.Segment]()
+        cleared = list[RangeSegment]()
         if self.training and numbers.start == 0:
-            clear = Step(updates.clear, [self._sums._replace(shape=(1, self.sums))], [0, 0, self.sums], dtype="float64")
+            clear = KernelCall(
+                updates.clear, [self._sums._replace(shape=(1, self.sums))], [0, 0, self.sums], dtype="float64"
+            )
             loops.append(_once(clear))
             cleared = self._clear_gradients(deferred)
         if self.intra_sample and cleared:
@@ -237,40 +250,42 @@ class ProgramTables:
         return loops
 
     @property
-    def _sums(self) -> Operand:
-        return Operand("sums", "sums", 0, (self.sums,))
+    def _sums(self) -> ArrayArgument:
+        return ArrayArgument("sums", "sums", 0, (self.sums,))
 
     @property
-    def _gradients(self) -> Operand:
+    def _gradients(self) -> ArrayArgument:
         """The gradients of all chunks."""
-        return Operand("gradients", "gradients", 0, (1, self.parameters), 0, Follows.CHUNKS, 0)
+        return ArrayArgument("gradients", "gradients", 0, (1, self.parameters), 0, Follows.CHUNKS, 0)
 
     def _parameter_parts(self, deferred: Sequence[PlanStep]) -> list[ParameterPart]:
         return parameter_parts(self.plan, self._layout, self.parameters, deferred, by_rows=self.intra_sample)
 
-    def _clear_gradients(self, deferred: Sequence[PlanStep]) -> list[tables.Segment]:
+    def _clear_gradients(self, deferred: Sequence[PlanStep]) -> list[RangeSegment]:
         """Return the segments that clear the gradients of a chunk, or a share of the only gradients."""
         if self.intra_sample:
             parts = [part for part in self._parameter_parts(deferred) if not part.outer]
-            return [_of_part(part, [Step(updates.clear, [self._gradients], [0, *_edges(part)])]) for part in parts]
+            return [
+                _of_part(part, [KernelCall(updates.clear, [self._gradients], [0, *_edges(part)])]) for part in parts
+            ]
         whole_batch = [step for step in self.plan.backward if step.sharing is Sharing.ONCE_PER_BATCH]
         skipped = sorted({self._gradient_range(step.writes[0]) for step in (*whole_batch, *deferred)})
-        steps = list[Step]()
+        steps = list[KernelCall]()
         start = 0
         for first, last in (*skipped, (self.parameters, self.parameters)):
             if first > start:
-                steps.append(Step(updates.clear, [self._gradients], [Variable(Value.ITERATION), start, first]))
+                steps.append(KernelCall(updates.clear, [self._gradients], [Variable(RunValue.ITERATION), start, first]))
             start = last
-        return [tables.Segment(steps)]
+        return [RangeSegment(steps)]
 
-    def _block_segment(self, number: int, deferred: Sequence[PlanStep]) -> tables.Segment:
+    def _block_segment(self, number: int, deferred: Sequence[PlanStep]) -> RangeSegment:
         """Return a segment of scope "sample"."""
         segment = self.segments[number]
         block = self._block_size(segment)
         steps = [
             self._squares(step, block) if step in deferred else self._step(step, block) for step in segment.operations
         ]
-        return tables.Segment(steps, Division.SAMPLES if self.intra_sample else Division.CHUNK, block=block)
+        return RangeSegment(steps, RangeKind.SAMPLES if self.intra_sample else RangeKind.CHUNK, block=block)
 
     def _block_size(self, segment: Segment) -> int:
         """Return a segment's block size, in samples.
@@ -295,7 +310,7 @@ class ProgramTables:
         operation = operations[0]
         if operations[-1].sharing is Sharing.CONCURRENT:
             alone = [
-                tables.Segment([self._step(step)], Division.IN_ITERATION, number)
+                RangeSegment([self._step(step)], RangeKind.IN_ITERATION, number)
                 for number, step in enumerate(operations)
             ]
             return [Loop(alone, len(alone))]
@@ -308,7 +323,7 @@ class ProgramTables:
         if operation.entry.piece is not None:
             return [self._by_pieces(operation)]
         share = operation.share(self._itemsize)
-        segment = tables.Segment([self._step(operation, names=share.names)], Division.SHARE, share.entries, share.size)
+        segment = RangeSegment([self._step(operation, names=share.names)], RangeKind.SHARE, share.entries, share.size)
         return [Loop([segment], Each.THREAD)]
 
     def _by_filters(self, operation: PlanStep) -> Loop:
@@ -319,7 +334,7 @@ class ProgramTables:
         x, dy = (operation.operand(number) for number in range(2))
         dw = operation.writes[0]
         operands = [self._operand(x), self._of_outputs(dy), self._of_outputs(dw)]
-        segment = tables.Segment([self._call(operation, operands)], Division.SHARE, dw.shape[0], FILTERS)
+        segment = RangeSegment([self._call(operation, operands)], RangeKind.SHARE, dw.shape[0], FILTERS)
         return Loop([segment], Each.THREAD)
 
     def _by_outputs(self, operation: PlanStep) -> list[Loop]:
@@ -331,17 +346,17 @@ class ProgramTables:
         dx = operation.writes[0]
         inputs = [tensor for tensor in operation.reads if tensor is not None]
         parts = min(OUTPUT_PARTS, inputs[0].shape[0])
-        partial = Operand(f"part of {dx.name}", "spare", 0, (1, *dx.shape), dx.size, Follows.ITERATION)
+        partial = ArrayArgument(f"part of {dx.name}", "spare", 0, (1, *dx.shape), dx.size, Follows.ITERATION)
         step = self._call(operation, [*map(self._of_outputs, inputs), partial])
-        partial_sums = Operand(f"parts of {dx.name}", "spare", 0, (parts, dx.size))
-        added = Step(updates.add_parts, [partial_sums, self._flat(dx)], column=step.column)
-        return [Loop([tables.Segment([step], Division.SHARE, inputs[0].shape[0])], parts), _once(added)]
+        partial_sums = ArrayArgument(f"parts of {dx.name}", "spare", 0, (parts, dx.size))
+        added = KernelCall(updates.add_parts, [partial_sums, self._flat(dx)], column=step.column)
+        return [Loop([RangeSegment([step], RangeKind.SHARE, inputs[0].shape[0])], parts), _once(added)]
 
-    def _of_outputs(self, tensor: Tensor) -> Operand:
+    def _of_outputs(self, tensor: Tensor) -> ArrayArgument:
         """Return the operand for a share of a tensor's outputs, along the first axis, of a single sample."""
         buffer, offset = self._location(tensor)
         shape = (*[1] * tensor.per_sample, *tensor.shape)
-        return Operand(
+        return ArrayArgument(
             tensor.name, buffer, offset, shape, math.prod(tensor.shape[1:]), Follows.BLOCK, int(tensor.per_sample)
         )
 
@@ -352,7 +367,7 @@ class ProgramTables:
         """
         shape = operation.writes[0].shape
         outer_axes = len(shape) - (operation.entry.piece or 0)
-        operands = list[Operand | None]()
+        operands = list[ArrayArgument | None]()
         for tensor in (*operation.reads, *operation.writes):
             if tensor is None:
                 operands.append(None)
@@ -360,9 +375,11 @@ class ProgramTables:
             buffer, offset = self._location(tensor)
             piece = tensor.shape[outer_axes:]
             sizes = (*[1] * (outer_axes + 1), *piece)
-            operands.append(Operand(tensor.name, buffer, offset, sizes, math.prod(piece), Follows.BLOCK, outer_axes))
+            operands.append(
+                ArrayArgument(tensor.name, buffer, offset, sizes, math.prod(piece), Follows.BLOCK, outer_axes)
+            )
         pieces = math.prod(shape[:outer_axes])
-        segment = tables.Segment([self._call(operation, operands)], Division.SHARE_OF_SAMPLES, pieces)
+        segment = RangeSegment([self._call(operation, operands)], RangeKind.SHARE_OF_SAMPLES, pieces)
         return Loop([segment], Each.THREAD)
 
     def _reduction(self, deferred: Sequence[PlanStep]) -> list[Loop]:
@@ -371,57 +388,57 @@ class ProgramTables:
         Each iteration sums the gradients of some parameters, and computes the gradients that are computed
         ONCE_PER_BATCH.
         """
-        metrics = [Operand(name, name, 0, (1,), 0, Follows.BATCH, 0) for name in ("loss", "correct")]
+        metrics = [ArrayArgument(name, name, 0, (1,), 0, Follows.BATCH, 0) for name in ("loss", "correct")]
         parts = [part for part in self._parameter_parts(deferred) if not part.outer]
-        loops = [_once(Step(updates.ends, [*metrics, self._sums]))]
-        number = Variable(Value.ITERATION)
-        sums = list[tables.Segment]()
+        loops = [_once(KernelCall(updates.ends, [*metrics, self._sums]))]
+        number = Variable(RunValue.ITERATION)
+        sums = list[RangeSegment]()
         for part in parts:
             if part.whole:
                 share = part.whole.share(self._itemsize)
                 first_row = self._gradients._replace(follows=Follows.NOTHING, axis=-1)
-                add_up = Step(updates.add_up, [first_row, self._sums], [*_edges(part, part.width), number])
+                add_up = KernelCall(updates.add_up, [first_row, self._sums], [*_edges(part, part.width), number])
                 steps = [self._step(part.whole, names=share.names), add_up]
-                sums.append(tables.Segment(steps, Division.SHARE, share.entries, share.size))
+                sums.append(RangeSegment(steps, RangeKind.SHARE, share.entries, share.size))
             else:
-                add_up = Step(updates.add_up, [self._gradients, self._sums], [*_edges(part), number])
+                add_up = KernelCall(updates.add_up, [self._gradients, self._sums], [*_edges(part), number])
                 sums.append(_of_part(part, [add_up]))
         if sums:
             loops.append(Loop(sums, Each.PART))
         return loops
 
-    def _update_segment(self, name: str, part: ParameterPart) -> tables.Segment:
+    def _update_segment(self, name: str, part: ParameterPart) -> RangeSegment:
         """Return the segment that updates a part of the parameters, after scaling or computing their gradient."""
         entry = KERNELS[name]
         buffers = dict(zip(entry.arrays, ("parameters", "gradients", *MOMENTS), strict=False))
-        scale = Variable(Value.SCALE)
+        scale = Variable(RunValue.SCALE)
         if part.outer:
             shape = (1, part.width)
-            made = Operand("g", "own_spare", 0, shape, 0, Follows.BLOCK, 0)
+            made = ArrayArgument("g", "own_spare", 0, shape, 0, Follows.BLOCK, 0)
             x, dy = (self._flat(tensor, first=True) for tensor in part.outer.reads if tensor)
-            before = Step(updates.outer_rows, [x, dy, made], [BEGIN, END, scale])
+            before = KernelCall(updates.outer_rows, [x, dy, made], [BEGIN, END, scale])
             block = max(1, self.row // part.width)
             entries, size, stride = part.rows, 1, part.width
         else:
             shape = (1,)
-            made = Operand("g", "gradients", part.first, shape, 1, Follows.BLOCK, 0)
-            before = Step(updates.scaled, [made], [scale])
-            block, entries, size, stride = tables.LARGE, part.size, part.width, 1
+            made = ArrayArgument("g", "gradients", part.first, shape, 1, Follows.BLOCK, 0)
+            before = KernelCall(updates.scaled, [made], [scale])
+            block, entries, size, stride = LARGE, part.size, part.width, 1
         operands = [
-            made if array == "g" else Operand(array, buffer, part.first, shape, stride, Follows.BLOCK, 0)
+            made if array == "g" else ArrayArgument(array, buffer, part.first, shape, stride, Follows.BLOCK, 0)
             for array, buffer in buffers.items()
         ]
-        update = Step(entry.kernel, operands, update_numbers(name))
-        return tables.Segment([before, update], Division.SHARE, entries, size, block)
+        update = KernelCall(entry.kernel, operands, update_numbers(name))
+        return RangeSegment([before, update], RangeKind.SHARE, entries, size, block)
 
-    def _squares(self, operation: PlanStep, block: int) -> Step:
+    def _squares(self, operation: PlanStep, block: int) -> KernelCall:
         """Return the step that computes Σ g² of a deferred gradient, instead of the gradient."""
         operands = [self._operand(tensor, block) for tensor in operation.reads if tensor is not None]
-        return Step(updates.outer_squares, [*operands, self._sums], column=self._columns[id(operation)])
+        return KernelCall(updates.outer_squares, [*operands, self._sums], column=self._columns[id(operation)])
 
     def _step(
         self, operation: PlanStep, block: int = 0, *, names: tuple[str, ...] = (), statistics: str = "statistics"
-    ) -> Step:
+    ) -> KernelCall:
         """Return the step of an operation.
 
         block       samples in a block; 0: the whole batch at once
@@ -438,17 +455,17 @@ class ProgramTables:
         return self._call(operation, moved, block, names)
 
     def _call(
-        self, operation: PlanStep, operands: Sequence[Operand | None], block: int = 0, names: tuple[str, ...] = ()
-    ) -> Step:
+        self, operation: PlanStep, operands: Sequence[ArrayArgument | None], block: int = 0, names: tuple[str, ...] = ()
+    ) -> KernelCall:
         """Return the step that calls an operation's kernel with operands."""
         values: dict[str, Any] = {**operation.options, **dict(zip(names, (BEGIN, END), strict=False))}
-        first = Value.FIRST if block else Value.AHEAD
+        first = RunValue.FIRST if block else RunValue.AHEAD
         for name, (what, times) in operation.runtime.items():
             values[name] = Variable(RUNTIME.get(what, first), times)
         numbers = operation.entry.plain_arguments(len(operands), values)
-        return Step(operation.entry.kernel, operands, numbers, self._columns.get(id(operation), REST))
+        return KernelCall(operation.entry.kernel, operands, numbers, self._columns.get(id(operation), REST))
 
-    def _operand(self, tensor: Tensor, block: int = 0) -> Operand:
+    def _operand(self, tensor: Tensor, block: int = 0) -> ArrayArgument:
         """Return the operand for a block of a tensor, or for the whole batch.
 
         block  samples in a block; 0: the whole batch
@@ -457,14 +474,14 @@ class ProgramTables:
         if buffer == "gradients" and block and not self.intra_sample:
             buffer = "chunk_gradients"
         if not tensor.per_sample:
-            return Operand(tensor.name, buffer, offset, tensor.shape)
+            return ArrayArgument(tensor.name, buffer, offset, tensor.shape)
         shape = (1, *tensor.shape)
         if not block:
-            return Operand(tensor.name, buffer, offset, shape, 0, Follows.BATCH, 0)
+            return ArrayArgument(tensor.name, buffer, offset, shape, 0, Follows.BATCH, 0)
         stride = 0 if buffer in ("work", "indices") else tensor.size
-        return Operand(tensor.name, buffer, offset, shape, stride, Follows.BLOCK, 0)
+        return ArrayArgument(tensor.name, buffer, offset, shape, stride, Follows.BLOCK, 0)
 
-    def _flat(self, tensor: Tensor, *, first: bool = False) -> Operand:
+    def _flat(self, tensor: Tensor, *, first: bool = False) -> ArrayArgument:
         """Return the operand for a tensor of a single sample, as a vector.
 
         first  whether any thread may use it; the first thread has computed it
@@ -476,7 +493,7 @@ class ProgramTables:
         buffer, offset = self._location(tensor, block)
         if first and buffer in ("work", "share_work"):
             buffer = f"first_{buffer}"
-        return Operand(tensor.name, buffer, offset, (tensor.size,))
+        return ArrayArgument(tensor.name, buffer, offset, (tensor.size,))
 
     def _location(self, tensor: Tensor, block: int = 0) -> tuple[str, int]:
         """Return the buffer of a tensor and its offset there, which C multiplies by the samples of batch or chunk.
@@ -501,13 +518,13 @@ class ProgramTables:
         return self._layout[gradient.differentiated]
 
 
-def _once(step: Step) -> Loop:
-    return Loop([tables.Segment([step])])
+def _once(step: KernelCall) -> Loop:
+    return Loop([RangeSegment([step])])
 
 
-def _of_part(part: ParameterPart, steps: list[Step]) -> tables.Segment:
+def _of_part(part: ParameterPart, steps: list[KernelCall]) -> RangeSegment:
     """Return a segment whose range is a share of the elements of a part of the parameters, in whole rows."""
-    return tables.Segment(steps, Division.SHARE, part.size, part.width)
+    return RangeSegment(steps, RangeKind.SHARE, part.size, part.width)
 
 
 def _edges(part: ParameterPart, width: int = 1) -> list[Variable]:
@@ -515,4 +532,4 @@ def _edges(part: ParameterPart, width: int = 1) -> list[Variable]:
 
     width  parameters for each index of the range
     """
-    return [Variable(edge, width, part.first) for edge in (Value.BEGIN, Value.END)]
+    return [Variable(edge, width, part.first) for edge in (RunValue.BEGIN, RunValue.END)]

@@ -18,7 +18,7 @@ from chainrule.engines.native.passes import memory
 from chainrule.engines.native.passes.segments import synchronized_statistics
 from chainrule.engines.native.passes.sharing import is_worth_sharing
 from chainrule.engines.native.program_tables import ProgramTables, constants_of, update_loops
-from chainrule.engines.native.tables import MOMENTS, Run, Table, start_threads
+from chainrule.engines.native.tables import MOMENTS, Table, TableRun, start_threads
 from chainrule.engines.protocol import Array, Buffers, Gradients, Shard, StepLimits, StepRequest, Sums, TrackedBuffers
 from chainrule.engines.recording import OperationTimes
 from chainrule.errors import EngineError
@@ -45,7 +45,7 @@ def update(
     """Compute an optimizer's update in place, in one pass over parameters, gradients and moments."""
     if p.size < MIN_THREADED_UPDATE:
         threads = 1
-    run = Run(samples=p.size)
+    run = TableRun(samples=p.size)
     for buffer, array in zip(("parameters", "gradients", *MOMENTS), (p, g, *moments), strict=False):
         run.set_buffer(buffer, array)
     run.set_threads(0, threads, threads)
@@ -116,7 +116,7 @@ class Program:
             raise EngineError(f"the plan reads {self._writer.parameters} of {buffers.parameters.size} parameters")
         self._packed_revision: object = None  # revision of the parameters whose packed weights are stored
         self._statistics_after = np.zeros(buffers.statistics.size if plan.deferred else 0, self._dtype)
-        self._arguments = Run()
+        self._arguments = TableRun()
         self._gradients = new_zeros((0,), self._dtype)
         self._set_buffers()
         self._tables: dict[tuple[_ProgramKey, bool], Table] = {}  # key, whether the batch is one sample

@@ -54,7 +54,7 @@ class Follows(IntEnum):
     CHUNKS = 4
 
 
-class Value(IntEnum):
+class RunValue(IntEnum):
     """A number that changes from call to call."""
 
     SEED = 0
@@ -70,7 +70,7 @@ class Value(IntEnum):
     OPTIONS = 10  # and the following: arguments of a run
 
 
-class Division(IntEnum):
+class RangeKind(IntEnum):
     """The range of a segment."""
 
     ONCE = 0  # no range
@@ -112,7 +112,7 @@ PLACES = {
 NUMBER_OF = {name: number for number, name in enumerate(PLACES)}
 
 
-class Operand(NamedTuple):
+class ArrayArgument(NamedTuple):
     """An array argument of a step.
 
     name     what it is, for readers
@@ -162,9 +162,9 @@ class Variable:
     @property
     def text(self) -> str:
         """The number as a program's text shows it."""
-        name = f"option {self.value - Value.OPTIONS}"
-        if self.value < Value.OPTIONS:
-            name = Value(self.value).name.lower()
+        name = f"option {self.value - RunValue.OPTIONS}"
+        if self.value < RunValue.OPTIONS:
+            name = RunValue(self.value).name.lower()
         if self.factor != 1:
             name = f"{self.factor}·{name}"
         if self.offset:
@@ -172,7 +172,7 @@ class Variable:
         return name
 
 
-class Step(NamedTuple):
+class KernelCall(NamedTuple):
     """A call of a kernel.
 
     numbers  its other arguments
@@ -181,17 +181,17 @@ class Step(NamedTuple):
     """
 
     kernel: Any
-    operands: Sequence[Operand | None]
+    operands: Sequence[ArrayArgument | None]
     numbers: Sequence[Any] = ()
     column: int = 2
     dtype: str = ""
 
 
-class Segment(NamedTuple):
+class RangeSegment(NamedTuple):
     """Steps that run for each block of a range."""
 
-    steps: Sequence[Step]
-    division: Division = Division.ONCE
+    steps: Sequence[KernelCall]
+    division: RangeKind = RangeKind.ONCE
     entries: int = 0
     size: int = 1
     block: int = LARGE
@@ -203,7 +203,7 @@ class Loop(NamedTuple):
     team  of threads: 0 computes the batch, 1 updates the parameters
     """
 
-    segments: Sequence[Segment]
+    segments: Sequence[RangeSegment]
     iterations: int = 1
     team: int = 0
 
@@ -234,7 +234,7 @@ class Table:
         self._address = _Address(len(loops), *addresses)
         self.address = ctypes.addressof(self._address)
 
-    def _add_segments(self, segments: Sequence[Segment]) -> None:
+    def _add_segments(self, segments: Sequence[RangeSegment]) -> None:
         first = len(self._rows["step"])
         for segment in segments:
             range_of = segment.division, segment.entries, segment.size, segment.block
@@ -244,7 +244,7 @@ class Table:
             for step in segment.steps:
                 self._add_step(step)
 
-    def _add_step(self, step: Step) -> None:
+    def _add_step(self, step: KernelCall) -> None:
         operands, numbers, variables = (self._rows[name] for name in ("operand", "number", "variable"))
         firsts = len(operands), len(numbers), len(variables)
         operands += [ABSENT if operand is None else operand.row for operand in step.operands]
@@ -265,7 +265,7 @@ class _Buffer(ctypes.Structure):
     _fields_ = [("at", ctypes.c_void_p), *((name, ctypes.c_int64) for name in ("row", "item", "rows", "room"))]
 
 
-class Run(ctypes.Structure):
+class TableRun(ctypes.Structure):
     """The arguments of a run of a table: buffers, sizes and numbers. The fields are explained in program.c."""
 
     _fields_ = [
@@ -356,26 +356,26 @@ def text_of(loops: Sequence[Loop]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _range_text(segment: Segment) -> str:
+def _range_text(segment: RangeSegment) -> str:
     each = "all"
     if segment.block != LARGE:
         each = f"blocks of {segment.block}"
     match segment.division:
-        case Division.ONCE:
+        case RangeKind.ONCE:
             return "once"
-        case Division.IN_ITERATION:
+        case RangeKind.IN_ITERATION:
             return f"in iteration {segment.entries}"
-        case Division.SAMPLES:
+        case RangeKind.SAMPLES:
             return f"{each} samples"
-        case Division.CHUNK:
+        case RangeKind.CHUNK:
             return f"{each} samples of the chunk"
-        case Division.SHARE:
+        case RangeKind.SHARE:
             return f"{each} of a share of {segment.entries}, in multiples of {segment.size}"
-        case Division.SHARE_OF_SAMPLES:
+        case RangeKind.SHARE_OF_SAMPLES:
             return f"{each} of a share of {segment.entries} for each sample"
 
 
-def _number_text(step: Step) -> str:
+def _number_text(step: KernelCall) -> str:
     """Return the numbers of a step that are not the kernel's defaults."""
     parameters = list(inspect.signature(step.kernel).parameters.values())[len(step.operands) :]
     texts = list[str]()

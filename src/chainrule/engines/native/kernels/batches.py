@@ -13,15 +13,15 @@ from numpy.typing import DTypeLike
 
 from chainrule.engines.native.calls import in_c
 from chainrule.engines.native.tables import (
-    Division,
+    ArrayArgument,
     Each,
+    KernelCall,
     Loop,
-    Operand,
-    Run,
-    Segment,
-    Step,
+    RangeKind,
+    RangeSegment,
+    RunValue,
     Table,
-    Value,
+    TableRun,
     Variable,
     start_threads,
 )
@@ -54,7 +54,7 @@ def normalized_rows(x: Array, rows: Array, factors: Arrays, dtype: DTypeLike, th
         return None
     out = np.empty((len(rows), *x.shape[1:]), out_dtype)
     arrays = {"x": x, "rows": rows.astype(np.int32), "y": out}
-    run = Run(samples=len(rows))
+    run = TableRun(samples=len(rows))
     for name, array in (*arrays.items(), *zip(("origin", "rest", "gain"), factors, strict=True)):
         run.set_buffer(name, array)
     run.set_threads(0, threads, threads)
@@ -66,9 +66,9 @@ def normalized_rows(x: Array, rows: Array, factors: Arrays, dtype: DTypeLike, th
 @cache
 def _table(size: int, channels: int, is_bytes: bool, dtype: str) -> Table:
     """Return the program of batches whose samples have so many elements: every thread computes a share."""
-    x, y = (Operand(name, name, 0, (1, size)) for name in ("x", "y"))
-    rows = Operand("rows", "rows", 0, (1,))
-    factors = [Operand(name, name, 0, (channels,)) for name in ("origin", "rest", "gain")]
-    numbers = Variable(Value.BEGIN), Variable(Value.END), is_bytes
-    segment = Segment([Step(normalized, [x, rows, y, *factors], numbers)], Division.SHARE_OF_SAMPLES, 1)
+    x, y = (ArrayArgument(name, name, 0, (1, size)) for name in ("x", "y"))
+    rows = ArrayArgument("rows", "rows", 0, (1,))
+    factors = [ArrayArgument(name, name, 0, (channels,)) for name in ("origin", "rest", "gain")]
+    numbers = Variable(RunValue.BEGIN), Variable(RunValue.END), is_bytes
+    segment = RangeSegment([KernelCall(normalized, [x, rows, y, *factors], numbers)], RangeKind.SHARE_OF_SAMPLES, 1)
     return Table([Loop([segment], Each.THREAD)], dtype)

@@ -1,6 +1,6 @@
 """The working tree beside another commit, timed in turn: whole trainings, predictions, the import and the first step.
 
-Each has a process that imports its own sources, and a cache folder of its own. Both run the code of this package.
+Each has a process that imports its own sources, whose kernels are compiled first. Both run the code of this package.
 Other load on the machine slows single turns, and the memory layout of a process all of them. So a case is slow only if
 it is slow in the fastest and in the usual turns, and again in new processes.
 """
@@ -8,6 +8,7 @@ it is slow in the fastest and in the usual turns, and again in new processes.
 import os
 import statistics
 import subprocess
+import sys
 import tarfile
 import tempfile
 from collections import Counter
@@ -24,9 +25,9 @@ from chainrule.errors import OptionError
 from chainrule.models.profiling import Timing
 
 TREE, BASE = "working-tree", "base"
-CACHES = ROOT / "build" / "speed-check"  # kept: later checks compile only what has changed
 TURN_SECONDS, SETTLE_SECONDS = 0.03, 0.01  # length of a turn, and the pause before it
-ROUNDS, COLD_ROUNDS = 10, 1  # rounds of a case; the first step from an empty cache takes seconds
+ROUNDS = 10  # of a case
+BUILD = "src/chainrule/engines/native/build.py"
 SLOW = 0.95  # ratio below which a case is timed again
 ATTEMPTS = 5  # measurements that must agree that a case is slow, each in new processes
 
@@ -137,11 +138,13 @@ def _git(*arguments: str, required: bool = True) -> str:
 
 @contextmanager
 def checkout(commit: str) -> Generator[Path]:
-    """Extract the files of a commit into a temporary folder."""
+    """Extract the files of a commit into a temporary folder, and compile its kernels."""
     with tempfile.TemporaryDirectory(prefix="chainrule-speed-") as folder:
         archive = subprocess.run(["git", "-C", str(ROOT), "archive", commit], capture_output=True, check=True).stdout
         with tarfile.open(fileobj=BytesIO(archive)) as files:
             files.extractall(folder, filter="data")
+        if Path(folder, BUILD).exists():
+            subprocess.run([sys.executable, str(Path(folder, BUILD))], check=True)
         yield Path(folder)
 
 
@@ -150,7 +153,7 @@ def processes(base: Path, threads: int) -> AbstractContextManager[dict[str, Proc
     variables = dict[str, dict[str, str]]()
     for name, root in ((TREE, ROOT), (BASE, base)):
         path = os.pathsep.join((str(root / "src"), str(ROOT)))
-        variables[name] = {"PYTHONPATH": path, "CHAINRULE_CACHE": str(CACHES / name)}
+        variables[name] = {"PYTHONPATH": path}
     return started((TREE, BASE), threads, "benchmarks.speed_worker", variables)
 
 
@@ -195,10 +198,7 @@ def compared(case: Case, both: Mapping[str, Process], threads: int) -> Compariso
             process.ask("load", **vars(case), threads=threads)
         except WorkerError as error:
             return f"{name}: {error}"
-    rounds = ROUNDS
-    if case.kind == "first step":
-        rounds = COLD_ROUNDS
-    timings, failures = timed(both, rounds, turn=TURN_SECONDS, settle=SETTLE_SECONDS)
+    timings, failures = timed(both, ROUNDS, turn=TURN_SECONDS, settle=SETTLE_SECONDS)
     if failures:
         return "; ".join(f"{name}: {reason}" for name, reason in failures.items())
     return Comparison(timings[TREE], timings[BASE])

@@ -93,12 +93,19 @@ def checked(status: int) -> None:
         raise MemoryError("allocation of a kernel's buffer failed; it is probably too large")
 
 
+def address_in_memory(array: "np.ndarray[Any, Any]") -> int:
+    """Return the address of a contiguous array. For most arrays, this is four times as fast as `array.ctypes.data`."""
+    if array.flags.writeable and array.size:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    return array.ctypes.data
+
+
 def _array(array: "np.ndarray[Any, Any] | None") -> bytes:
     if array is None:
         return _ABSENT
     if not array.flags.c_contiguous:
         raise TypeError("kernels need contiguous arrays")
-    return _ARRAY.pack(array.ctypes.data, array.ndim, *array.shape, *[1] * (AXES - array.ndim))
+    return _ARRAY.pack(address_in_memory(array), array.ndim, *array.shape, *[1] * (AXES - array.ndim))
 
 
 @cache

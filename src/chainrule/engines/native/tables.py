@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines import fallback
-from chainrule.engines.native.calls import AXES, checked
+from chainrule.engines.native.calls import AXES, address_in_memory, checked
 from chainrule.engines.native.library import LIBRARY, address_of
 from chainrule.engines.options import processors, thread_count
 from chainrule.engines.protocol import Array
@@ -298,12 +298,12 @@ class TableRun(ctypes.Structure):
         if not array.flags.c_contiguous:
             raise TypeError("kernels need contiguous arrays")
         buffer = self._places[NUMBER_OF[name]]
-        buffer.at, buffer.item, buffer.row = array.ctypes.data, array.itemsize, row * array.itemsize
+        buffer.at, buffer.item, buffer.row = address_in_memory(array), array.itemsize, row * array.itemsize
         self._kept[name] = array
 
     def set_array(self, field: str, array: Array) -> None:
         """Use an array as a field that is an address."""
-        setattr(self, field, array.ctypes.data)
+        setattr(self, field, address_in_memory(array))
         self._kept[field] = array
 
     def set_options(self, packed: bytes) -> None:

@@ -323,21 +323,22 @@ def flat_kernel(
     name: str, equation: str, arrays: Sequence[str], constants: Constants, writer: ScalarWriter, last: str
 ) -> str:
     """Return a kernel that computes vectors of elements with the same indices; the result is `last`."""
-    *reads, result = arrays
-    used = [array for array in reads if is_used(f"{array}_k", [*writer.lines, last])]
-    loads = [f"const vec {array}_k = some({array} + k, count - k);" for array in used]
-    loop = [*loads, *writer.lines, f"put_some({result} + k, count - k, {last});"]
-    pointers = [f"const real *{array} = arrays[{arrays.index(array)}].at;" for array in used]
+    *reads, _ = arrays
+    loads = list[str]()
+    for place, array in enumerate(reads):
+        if is_used(f"{array}_k", [*writer.lines, last]):
+            loads.append(f"const vec {array}_k = at(x[{place}] + k);")
+    loop = [*loads, *writer.lines, f"put(y + k, {last});"]
     body = [
-        *pointers,
-        f"real *{result} = arrays[{len(reads)}].at;",
-        f"const int64_t count = size_from(arrays[{len(reads)}], 0);",
         *constants.used(loop),
         "for (int64_t k = 0; k < count; k += LANES) {",
         *indented(loop, 4),
         "}",
     ]
-    return kernel_text(name, equation, body)
+    unused = [f"(void){name};" for name in ("arrays", "numbers") if not is_used(name, body)]
+    lines = [*comment(equation), f"ELEMENTS({name})", "{", *indented([*unused, *body], 4), "}"]
+    call = f"return elementwise(compute_{name}, {len(reads)}, arrays, numbers);"
+    return "\n".join([*lines, f"KERNEL({name}) {{ {call} }}"]) + "\n"
 
 
 def kernel_text(name: str, equation: str, body: Sequence[str]) -> str:

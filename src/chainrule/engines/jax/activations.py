@@ -59,18 +59,32 @@ def gelu_dx(dy: Array, x: Array) -> Array:
     u1 *= 0.044715
     u1 += 1
     a *= u1
-    dx = logistic(a)
-    u2 = jnp.negative(a)
-    u3 = logistic(u2)
-    u4 = 1.5957691216057308 * u
+    u2 = jnp.abs(a)
+    u3 = jnp.negative(u2)
+    r = jnp.exp(u3)
+    u4 = 1 + r
+    s = jnp.divide(1, u4)
+    r *= s
+    u5 = 1.5957691216057308 * u
+    u6 = u * u
+    u6 *= 0.134145
+    u6 += 1
+    u5 *= u6
+    u5 *= s
+    u5 += 1
+    u5 *= r
+    u5 *= dy
+    u7 = a > 0
+    u8 = 1.5957691216057308 * u
     u *= u
     u *= 0.134145
     u += 1
-    u4 *= u
-    u3 *= u4
-    u3 += 1
-    dx *= u3
-    dx *= dy
+    u8 *= u
+    r *= u8
+    r += 1
+    s *= r
+    s *= dy
+    dx = select(u7, s, u5)
     return dx
 
 

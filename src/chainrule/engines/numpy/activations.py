@@ -76,18 +76,32 @@ def gelu_dx(dy: Array, x: Array) -> Array:
     u1 *= 0.044715
     u1 += 1
     a *= u1
-    dx = logistic(a)
-    np.negative(a, out=a)
-    u2 = logistic(a)
-    u3 = 1.5957691216057308 * u
+    r = np.abs(a)
+    np.negative(r, out=r)
+    np.exp(r, out=r)
+    s = 1 + r
+    np.divide(1, s, out=s)
+    r *= s
+    u2 = 1.5957691216057308 * u
+    u3 = u * u
+    u3 *= 0.134145
+    u3 += 1
+    u2 *= u3
+    u2 *= s
+    u2 += 1
+    u2 *= r
+    u2 *= dy
+    u4 = a > 0
+    u5 = 1.5957691216057308 * u
     u *= u
     u *= 0.134145
     u += 1
-    u3 *= u
-    u2 *= u3
-    u2 += 1
-    dx *= u2
-    dx *= dy
+    u5 *= u
+    r *= u5
+    r += 1
+    s *= r
+    s *= dy
+    dx = select(u4, s, u2)
     return dx
 
 

@@ -82,14 +82,16 @@ KERNEL(log_softmax_dx)
     return DONE;
 }
 
-/* A key combined with one coordinate, as core/randomness.py does (SplitMix64). */
-INLINE uint64_t mixed(uint64_t key, uint64_t value)
+/* A key combined with one coordinate, as core/randomness.py does (SplitMix64); `hashed` takes key + (value + 1) GOLDEN.
+ */
+#define GOLDEN (uint64_t)0x9E3779B97F4A7C15
+INLINE uint64_t hashed(uint64_t z)
 {
-    uint64_t z = key + value * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15;
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9;
     z = (z ^ z >> 27) * 0x94D049BB133111EB;
     return z ^ z >> 31;
 }
+INLINE uint64_t mixed(uint64_t key, uint64_t value) { return hashed(key + (value + 1) * GOLDEN); }
 
 /* y = x/(1 − rate) where the draw of (seed, stream, step, first + n, element) is at least rate, else 0; x, y (N, C, …).
  * A draw is a pseudorandom number in [0, 1), (hash >> 11)/2⁵³; hashes are compared with the smallest one that is kept.
@@ -105,11 +107,14 @@ KERNEL(dropout)
     int64_t begin = cells * numbers[5].i, end = cells * (numbers[6].i < 0 ? channels : numbers[6].i);
     uint64_t key = mixed(mixed((uint64_t)numbers[2].i, (uint64_t)numbers[1].i), (uint64_t)numbers[3].i);
     uint64_t threshold = (uint64_t)ceil(numbers[0].f * 0x1p53) << 11;
+    uint64_t multiples[PIECE];
+    for (int e = 0; e < PIECE; e++) multiples[e] = (uint64_t)e * GOLDEN;
     for (int64_t n = 0; n < arrays[0].shape[0]; n++, x += channels * cells, y += channels * cells) {
         uint64_t sample = mixed(key, (uint64_t)(numbers[4].i + n));
         for (int64_t piece = begin; piece < end; piece += PIECE) {
             lane_int kept[PIECE];
-            for (int e = 0; e < PIECE; e++) kept[e] = mixed(sample, (uint64_t)(piece + e)) >= threshold ? -1 : 0;
+            uint64_t first = sample + (uint64_t)(piece + 1) * GOLDEN;
+            for (int e = 0; e < PIECE; e++) kept[e] = hashed(first + multiples[e]) >= threshold ? -1 : 0;
             for (int64_t e = piece; e < min64(piece + PIECE, end); e += LANES) {
                 vec scaled = some(x + e, end - e) * scale;
                 put_some(y + e, end - e, (vec)((mask)scaled & *(const mask *)(kept + e - piece)));

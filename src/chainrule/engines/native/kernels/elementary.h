@@ -50,7 +50,7 @@ enum { LOGARITHM_TERMS = 5, LOG_ONE_PLUS_TERMS = 9 };
 
 #define LENGTH(array) ((int)(sizeof(array) / sizeof(*(array))))
 
-#define SIGN ((mask){0} + ((lane_int)1 << (8 * (int)sizeof(real) - 1))) /* the bit of the sign in each lane */
+#define SIGN ((mask){0} + (lane_int)(UINT64_C(1) << (8 * (int)sizeof(real) - 1))) /* the bit of the sign in each lane */
 INLINE vec magnitude(vec x) { return (vec)((mask)x & ~SIGN); }
 INLINE vec with_sign_of(vec x, vec sign) { return (vec)(((mask)x & ~SIGN) | ((mask)sign & SIGN)); }
 /* Loops over lanes, which compilers replace by one instruction. */
@@ -82,7 +82,7 @@ INLINE vec polynomial(const real *c, int count, vec x)
 INLINE vec power_and_rest(vec x, vec *rest)
 {
     const vec lowest = spread((real)(-LARGEST_EXPONENT * 0.6931471805599453));
-    x = choose(x < lowest, lowest, x);
+    x = max_or_b(lowest, x);
     /* Numbers near this one are integers: the sum rounds, and its low bits are k. */
     const vec large = spread((real)3 * ((lane_int)1 << (FRACTION_BITS - 1)) + LARGEST_EXPONENT);
     vec shifted = x * (real)1.4426950408889634 + large, k = shifted - large;
@@ -205,19 +205,62 @@ INLINE vec normal_distribution(vec x)
     return choose(x > 0, 1 - tail, tail);
 }
 
-/* The vector at x, or zeros after the elements that are left; and the same for stores. */
-INLINE vec some(const real *x, int64_t left)
+/* The lanes before `count`. */
+INLINE mask first_lanes(int64_t count)
 {
-    if (left >= LANES) return at(x);
-    vec v = {0};
-    for (int64_t lane = 0; lane < left; lane++) v[lane] = x[lane];
-    return v;
+    static const lane_int lanes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return *(const mask *)lanes < (lane_int)count;
 }
-INLINE void put_some(real *y, int64_t left, vec v)
+
+/* The first `count` lanes of a vector at x, and zeros; and the same for stores. */
+#if WIDTH == 64
+#define FIRST(count) ((1 << min64(count, LANES)) - 1)
+INLINE vec some(const real *x, int64_t count) { return (vec)OF_REALS(maskz_loadu)((__mmask16)FIRST(count), x); }
+INLINE void put_some(real *y, int64_t count, vec v) { OF_REALS(mask_storeu)(y, (__mmask16)FIRST(count), (x86_vec)v); }
+#else
+INLINE vec some(const real *x, int64_t count)
 {
-    if (left >= LANES) put(y, v);
+    if (count >= LANES) return at(x);
+#if WIDTH == 32
+    return (vec)OF_REALS(maskload)(x, (__m256i)first_lanes(count));
+#else
+    vec v = {0};
+    for (int64_t lane = 0; lane < count; lane++) v[lane] = x[lane];
+    return v;
+#endif
+}
+INLINE void put_some(real *y, int64_t count, vec v)
+{
+    if (count >= LANES) put(y, v);
+#if WIDTH == 32
+    else OF_REALS(maskstore)(y, (__m256i)first_lanes(count), (x86_vec)v);
+#else
     else
-        for (int64_t lane = 0; lane < left; lane++) y[lane] = v[lane];
+        for (int64_t lane = 0; lane < count; lane++) y[lane] = v[lane];
+#endif
+}
+#endif
+
+/* A function that computes whole vectors of y from elements of up to three arrays with the same indices, and its call
+ * from a kernel, whose last array is y. What remains is computed in a copy. */
+typedef void Elementwise(const real *const *x, real *y, int64_t count, const Array *arrays, const Number *numbers);
+#define ELEMENTS(name)                                                                                                 \
+    static void compute_##name(const real *const *x, real *y, int64_t count, const Array *arrays, const Number *numbers)
+static inline Status elementwise(Elementwise *compute, int reads, const Array *arrays, const Number *numbers)
+{
+    const real *x[3] = {NULL}, *copied[3] = {NULL};
+    real *y = arrays[reads].at, rest[4][WIDTH / sizeof(real)] = {{0}};
+    int64_t count = size_from(arrays[reads], 0), whole = count / LANES * LANES;
+    for (int read = 0; read < reads; read++) x[read] = arrays[read].at;
+    if (whole) compute(x, y, whole, arrays, numbers);
+    if (whole == count) return DONE;
+    for (int read = 0; read < reads; read++) {
+        memcpy(rest[read], x[read] + whole, (size_t)(count - whole) * sizeof(real));
+        copied[read] = rest[read];
+    }
+    compute(copied, rest[3], LANES, arrays, numbers);
+    memcpy(y + whole, rest[3], (size_t)(count - whole) * sizeof(real));
+    return DONE;
 }
 
 #endif

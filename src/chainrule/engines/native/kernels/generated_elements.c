@@ -2,832 +2,716 @@
 #include "elementary.h"
 
 /* y = 1 / (1 + e^(-x)) */
-KERNEL(sigmoid)
+ELEMENTS(sigmoid)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
-        put_some(y + k, count - k, logistic(x_k));
+        const vec x_k = at(x[0] + k);
+        put(y + k, logistic(x_k));
     }
-    return DONE;
 }
+KERNEL(sigmoid) { return elementwise(compute_sigmoid, 1, arrays, numbers); }
 
 /* f'(x) = y (1 - y), dx = dy f'(x) */
-KERNEL(sigmoid_dx)
+ELEMENTS(sigmoid_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *y = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec y_k = some(y + k, count - k);
-        put_some(dx + k, count - k, dy_k * (y_k * (one - y_k)));
+        const vec dy_k = at(x[0] + k);
+        const vec y_k = at(x[1] + k);
+        put(y + k, dy_k * (y_k * (one - y_k)));
     }
-    return DONE;
 }
+KERNEL(sigmoid_dx) { return elementwise(compute_sigmoid_dx, 2, arrays, numbers); }
 
 /* y = tanh(x) */
-KERNEL(tanh)
+ELEMENTS(tanh)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
-        put_some(y + k, count - k, hyperbolic_tangent(x_k));
+        const vec x_k = at(x[0] + k);
+        put(y + k, hyperbolic_tangent(x_k));
     }
-    return DONE;
 }
+KERNEL(tanh) { return elementwise(compute_tanh, 1, arrays, numbers); }
 
 /* f'(x) = 1 - y^(2), dx = dy f'(x) */
-KERNEL(tanh_dx)
+ELEMENTS(tanh_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *y = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec y_k = some(y + k, count - k);
-        put_some(dx + k, count - k, dy_k * (one - y_k * y_k));
+        const vec dy_k = at(x[0] + k);
+        const vec y_k = at(x[1] + k);
+        put(y + k, dy_k * (one - y_k * y_k));
     }
-    return DONE;
 }
+KERNEL(tanh_dx) { return elementwise(compute_tanh_dx, 2, arrays, numbers); }
 
 /* y = arctan(x) */
-KERNEL(arctan)
+ELEMENTS(arctan)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
-        put_some(y + k, count - k, arctangent(x_k));
+        const vec x_k = at(x[0] + k);
+        put(y + k, arctangent(x_k));
     }
-    return DONE;
 }
+KERNEL(arctan) { return elementwise(compute_arctan, 1, arrays, numbers); }
 
 /* f'(x) = 1 / (1 + x^(2)), dx = dy f'(x) */
-KERNEL(arctan_dx)
+ELEMENTS(arctan_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
-        put_some(dx + k, count - k, dy_k * (one / (one + x_k * x_k)));
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
+        put(y + k, dy_k * (one / (one + x_k * x_k)));
     }
-    return DONE;
 }
+KERNEL(arctan_dx) { return elementwise(compute_arctan_dx, 2, arrays, numbers); }
 
 /* y = max(0, x) */
-KERNEL(relu)
+ELEMENTS(relu)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
-        put_some(y + k, count - k, max_or_b(zero, x_k));
+        const vec x_k = at(x[0] + k);
+        put(y + k, max_or_b(zero, x_k));
     }
-    return DONE;
 }
+KERNEL(relu) { return elementwise(compute_relu, 1, arrays, numbers); }
 
 /* f'(x) = 0 if y <= 0, else 1, dx = dy f'(x) */
-KERNEL(relu_dx)
+ELEMENTS(relu_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *y = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec y_k = some(y + k, count - k);
-        put_some(dx + k, count - k, choose((y_k <= zero), zero, dy_k));
+        const vec dy_k = at(x[0] + k);
+        const vec y_k = at(x[1] + k);
+        put(y + k, choose((y_k <= zero), zero, dy_k));
     }
-    return DONE;
 }
+KERNEL(relu_dx) { return elementwise(compute_relu_dx, 2, arrays, numbers); }
 
 /* y = slope x if x <= 0, else x */
-KERNEL(leaky_relu)
+ELEMENTS(leaky_relu)
 {
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
+    (void)arrays;
     const vec slope_ = spread((real)numbers[0].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
+        const vec x_k = at(x[0] + k);
         const vec u1 = slope_ * x_k;
-        put_some(y + k, count - k, choose((x_k <= zero), u1, x_k));
+        put(y + k, choose((x_k <= zero), u1, x_k));
     }
-    return DONE;
 }
+KERNEL(leaky_relu) { return elementwise(compute_leaky_relu, 1, arrays, numbers); }
 
 /* f'(x) = slope if x <= 0, else 1, dx = dy f'(x) */
-KERNEL(leaky_relu_dx)
+ELEMENTS(leaky_relu_dx)
 {
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
+    (void)arrays;
     const vec slope_ = spread((real)numbers[0].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
         const vec u1 = dy_k * slope_;
-        put_some(dx + k, count - k, choose((x_k <= zero), u1, dy_k));
+        put(y + k, choose((x_k <= zero), u1, dy_k));
     }
-    return DONE;
 }
+KERNEL(leaky_relu_dx) { return elementwise(compute_leaky_relu_dx, 2, arrays, numbers); }
 
 /* y = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^(3)))) */
-KERNEL(gelu)
+ELEMENTS(gelu)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     const vec c1_5957691216057308 = spread((real)1.5957691216057308);
     const vec one = spread((real)1);
     const vec c0_044715 = spread((real)0.044715);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
-        put_some(y + k, count - k, x_k * logistic(c1_5957691216057308 * x_k * (one + c0_044715 * (x_k * x_k))));
+        const vec x_k = at(x[0] + k);
+        put(y + k, x_k * logistic(c1_5957691216057308 * x_k * (one + c0_044715 * (x_k * x_k))));
     }
-    return DONE;
 }
+KERNEL(gelu) { return elementwise(compute_gelu, 1, arrays, numbers); }
 
 /* h = tanh(sqrt(2/pi) (x + 0.044715 x^(3))), f'(x) = (1 + h)/2 + x/2 (1 - h^(2)) sqrt(2/pi) (1 + 0.134145 x^(2)), dx =
    dy f'(x) */
-KERNEL(gelu_dx)
+ELEMENTS(gelu_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec c64_0 = spread((real)64);
     const vec c1_5957691216057308 = spread((real)1.5957691216057308);
     const vec one = spread((real)1);
     const vec c0_044715 = spread((real)0.044715);
     const vec c0_134145 = spread((real)0.134145);
+    const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
         const vec u1 = min_or_b(c64_0, x_k);
         const vec u = max_or_b(-c64_0, u1);
         const vec a = c1_5957691216057308 * u * (one + c0_044715 * (u * u));
-        const vec s = logistic(a);
-        put_some(dx + k, count - k, dy_k * (s * (one + logistic(-a) * (c1_5957691216057308 * u * (one + c0_134145 * (u * u))))));
+        const vec n = exponential(-magnitude(a));
+        const vec s = one / (one + n);
+        const vec r = n * s;
+        const vec u7 = dy_k * (s * (one + r * (c1_5957691216057308 * u * (one + c0_134145 * (u * u)))));
+        const vec u8 = dy_k * (r * (one + s * (c1_5957691216057308 * u * (one + c0_134145 * (u * u)))));
+        put(y + k, choose((a > zero), u7, u8));
     }
-    return DONE;
 }
+KERNEL(gelu_dx) { return elementwise(compute_gelu_dx, 2, arrays, numbers); }
 
 /* y = x P(x) */
-KERNEL(exact_gelu)
+ELEMENTS(exact_gelu)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
-        put_some(y + k, count - k, x_k * normal_distribution(x_k));
+        const vec x_k = at(x[0] + k);
+        put(y + k, x_k * normal_distribution(x_k));
     }
-    return DONE;
 }
+KERNEL(exact_gelu) { return elementwise(compute_exact_gelu, 1, arrays, numbers); }
 
 /* f'(x) = P(x) + x e^(-x^(2) / 2) / sqrt(2 pi), dx = dy f'(x) */
-KERNEL(exact_gelu_dx)
+ELEMENTS(exact_gelu_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
-        put_some(dx + k, count - k, dy_k * (normal_distribution(x_k) + x_k * normal_density(x_k)));
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
+        put(y + k, dy_k * (normal_distribution(x_k) + x_k * normal_density(x_k)));
     }
-    return DONE;
 }
+KERNEL(exact_gelu_dx) { return elementwise(compute_exact_gelu_dx, 2, arrays, numbers); }
 
 /* y = low if x <= low, high if x >= high, else x */
-KERNEL(clip)
+ELEMENTS(clip)
 {
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
+    (void)arrays;
     const vec low_ = spread((real)numbers[0].f);
     const vec high_ = spread((real)numbers[1].f);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
+        const vec x_k = at(x[0] + k);
         const vec u1 = min_or_b(high_, x_k);
-        put_some(y + k, count - k, max_or_b(low_, u1));
+        put(y + k, max_or_b(low_, u1));
     }
-    return DONE;
 }
+KERNEL(clip) { return elementwise(compute_clip, 1, arrays, numbers); }
 
 /* f'(x) = 0 if x <= low, 0 if x >= high, else 1, dx = dy f'(x) */
-KERNEL(clip_dx)
+ELEMENTS(clip_dx)
 {
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
+    (void)arrays;
     const vec low_ = spread((real)numbers[0].f);
     const vec high_ = spread((real)numbers[1].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
         const vec u1 = choose((x_k >= high_), zero, dy_k);
-        put_some(dx + k, count - k, choose((x_k <= low_), zero, u1));
+        put(y + k, choose((x_k <= low_), zero, u1));
     }
-    return DONE;
 }
+KERNEL(clip_dx) { return elementwise(compute_clip_dx, 2, arrays, numbers); }
 
 /* s = 1 / (1 + e^(-x)), y = x s */
-KERNEL(silu)
+ELEMENTS(silu)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
-        put_some(y + k, count - k, x_k * logistic(x_k));
+        const vec x_k = at(x[0] + k);
+        put(y + k, x_k * logistic(x_k));
     }
-    return DONE;
 }
+KERNEL(silu) { return elementwise(compute_silu, 1, arrays, numbers); }
 
 /* s = 1 / (1 + e^(-x)), f'(x) = s (1 + x (1 - s)), dx = dy f'(x) */
-KERNEL(silu_dx)
+ELEMENTS(silu_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
         const vec s = logistic(x_k);
-        put_some(dx + k, count - k, dy_k * (s * (one + x_k * (one - s))));
+        put(y + k, dy_k * (s * (one + x_k * (one - s))));
     }
-    return DONE;
 }
+KERNEL(silu_dx) { return elementwise(compute_silu_dx, 2, arrays, numbers); }
 
 /* y = 0 if x <= -3, 1 if x >= 3, else (x + 3) / 6 */
-KERNEL(hard_sigmoid)
+ELEMENTS(hard_sigmoid)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     const vec three = spread((real)3);
     const vec six = spread((real)6);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
+        const vec x_k = at(x[0] + k);
         const vec u1 = min_or_b(three, x_k);
-        put_some(y + k, count - k, (max_or_b(-three, u1) + three) / six);
+        put(y + k, (max_or_b(-three, u1) + three) / six);
     }
-    return DONE;
 }
+KERNEL(hard_sigmoid) { return elementwise(compute_hard_sigmoid, 1, arrays, numbers); }
 
 /* f'(x) = 0 if x <= -3, 0 if x >= 3, else 1 / 6, dx = dy f'(x) */
-KERNEL(hard_sigmoid_dx)
+ELEMENTS(hard_sigmoid_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec zero = spread((real)0);
     const vec c0_16666666666666666 = spread((real)0.16666666666666666);
     const vec three = spread((real)3);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
         const vec u1 = dy_k * c0_16666666666666666;
         const vec u2 = choose((x_k >= three), zero, u1);
-        put_some(dx + k, count - k, choose((x_k <= -three), zero, u2));
+        put(y + k, choose((x_k <= -three), zero, u2));
     }
-    return DONE;
 }
+KERNEL(hard_sigmoid_dx) { return elementwise(compute_hard_sigmoid_dx, 2, arrays, numbers); }
 
 /* y = 0 if x <= -3, x if x >= 3, else x (x + 3) / 6 */
-KERNEL(hard_swish)
+ELEMENTS(hard_swish)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     const vec three = spread((real)3);
     const vec six = spread((real)6);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
+        const vec x_k = at(x[0] + k);
         const vec u1 = min_or_b(three, x_k);
-        put_some(y + k, count - k, max_or_b(-three, x_k) * ((max_or_b(-three, u1) + three) / six));
+        put(y + k, max_or_b(-three, x_k) * ((max_or_b(-three, u1) + three) / six));
     }
-    return DONE;
 }
+KERNEL(hard_swish) { return elementwise(compute_hard_swish, 1, arrays, numbers); }
 
 /* f'(x) = 0 if x <= -3, 1 if x >= 3, else (2 x + 3) / 6, dx = dy f'(x) */
-KERNEL(hard_swish_dx)
+ELEMENTS(hard_swish_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec zero = spread((real)0);
     const vec two = spread((real)2);
     const vec three = spread((real)3);
     const vec six = spread((real)6);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
         const vec u1 = dy_k * ((two * x_k + three) / six);
         const vec u2 = choose((x_k >= three), dy_k, u1);
-        put_some(dx + k, count - k, choose((x_k <= -three), zero, u2));
+        put(y + k, choose((x_k <= -three), zero, u2));
     }
-    return DONE;
 }
+KERNEL(hard_swish_dx) { return elementwise(compute_hard_swish_dx, 2, arrays, numbers); }
 
 /* y = x if x > 0, else alpha (e^(x) - 1) */
-KERNEL(elu)
+ELEMENTS(elu)
 {
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
+    (void)arrays;
     const vec alpha_ = spread((real)numbers[0].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
+        const vec x_k = at(x[0] + k);
         const vec u1 = alpha_ * exponential_minus_one(-magnitude(x_k));
-        put_some(y + k, count - k, choose((x_k > zero), x_k, u1));
+        put(y + k, choose((x_k > zero), x_k, u1));
     }
-    return DONE;
 }
+KERNEL(elu) { return elementwise(compute_elu, 1, arrays, numbers); }
 
 /* f'(x) = 1 if x > 0, else alpha e^(x), dx = dy f'(x) */
-KERNEL(elu_dx)
+ELEMENTS(elu_dx)
 {
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
+    (void)arrays;
     const vec alpha_ = spread((real)numbers[0].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
         const vec u1 = dy_k * (alpha_ * exponential(-magnitude(x_k)));
-        put_some(dx + k, count - k, choose((x_k > zero), dy_k, u1));
+        put(y + k, choose((x_k > zero), dy_k, u1));
     }
-    return DONE;
 }
+KERNEL(elu_dx) { return elementwise(compute_elu_dx, 2, arrays, numbers); }
 
 /* y = max(x, 0) + log1p(e^(-max(x, -x))) */
-KERNEL(softplus)
+ELEMENTS(softplus)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
-        put_some(y + k, count - k, max_or_b(zero, x_k) + log_one_plus(exponential(-magnitude(x_k))));
+        const vec x_k = at(x[0] + k);
+        put(y + k, max_or_b(zero, x_k) + log_one_plus(exponential(-magnitude(x_k))));
     }
-    return DONE;
 }
+KERNEL(softplus) { return elementwise(compute_softplus, 1, arrays, numbers); }
 
 /* f'(x) = 1 / (1 + e^(-x)), dx = dy f'(x) */
-KERNEL(softplus_dx)
+ELEMENTS(softplus_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
-        put_some(dx + k, count - k, dy_k * logistic(x_k));
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
+        put(y + k, dy_k * logistic(x_k));
     }
-    return DONE;
 }
+KERNEL(softplus_dx) { return elementwise(compute_softplus_dx, 2, arrays, numbers); }
 
 /* u = log1p(e^(x)), t = tanh(u), y = x t */
-KERNEL(mish)
+ELEMENTS(mish)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     const vec one = spread((real)1);
     const vec two = spread((real)2);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
+        const vec x_k = at(x[0] + k);
         const vec n = exponential(-magnitude(x_k));
         const vec u2 = (one + two * n) / (one + two * n + two * (n * n));
         const vec u3 = n * (n + two) / (n * (n + two) + two);
         const vec t = choose((x_k > zero), u2, u3);
-        put_some(y + k, count - k, x_k * t);
+        put(y + k, x_k * t);
     }
-    return DONE;
 }
+KERNEL(mish) { return elementwise(compute_mish, 1, arrays, numbers); }
 
 /* u = log1p(e^(x)), t = tanh(u), s = 1 / (1 + e^(-x)), f'(x) = t + x s (1 - t^(2)), dx = dy f'(x) */
-KERNEL(mish_dx)
+ELEMENTS(mish_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec one = spread((real)1);
     const vec two = spread((real)2);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
         const vec n = exponential(-magnitude(x_k));
         const vec u2 = (one + two * n) / (one + two * n + two * (n * n));
         const vec u3 = n * (n + two) / (n * (n + two) + two);
         const vec t = choose((x_k > zero), u2, u3);
-        put_some(dx + k, count - k, dy_k * (t + x_k * logistic(x_k) * (one - t * t)));
+        put(y + k, dy_k * (t + x_k * logistic(x_k) * (one - t * t)));
     }
-    return DONE;
 }
+KERNEL(mish_dx) { return elementwise(compute_mish_dx, 2, arrays, numbers); }
 
 /* y = x / (1 + max(x, -x)) */
-KERNEL(softsign)
+ELEMENTS(softsign)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
-        put_some(y + k, count - k, x_k / (one + magnitude(x_k)));
+        const vec x_k = at(x[0] + k);
+        put(y + k, x_k / (one + magnitude(x_k)));
     }
-    return DONE;
 }
+KERNEL(softsign) { return elementwise(compute_softsign, 1, arrays, numbers); }
 
 /* f'(x) = 1 / (1 + max(x, -x))^(2), dx = dy f'(x) */
-KERNEL(softsign_dx)
+ELEMENTS(softsign_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
         const vec u1 = one + magnitude(x_k);
-        put_some(dx + k, count - k, dy_k * (one / (u1 * u1)));
+        put(y + k, dy_k * (one / (u1 * u1)));
     }
-    return DONE;
 }
+KERNEL(softsign_dx) { return elementwise(compute_softsign_dx, 2, arrays, numbers); }
 
 /* y = 0 if x <= threshold, else x */
-KERNEL(thresholded_relu)
+ELEMENTS(thresholded_relu)
 {
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
+    (void)arrays;
     const vec threshold_ = spread((real)numbers[0].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
-        put_some(y + k, count - k, choose((x_k <= threshold_), zero, x_k));
+        const vec x_k = at(x[0] + k);
+        put(y + k, choose((x_k <= threshold_), zero, x_k));
     }
-    return DONE;
 }
+KERNEL(thresholded_relu) { return elementwise(compute_thresholded_relu, 1, arrays, numbers); }
 
 /* f'(x) = 0 if x <= threshold, else 1, dx = dy f'(x) */
-KERNEL(thresholded_relu_dx)
+ELEMENTS(thresholded_relu_dx)
 {
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
+    (void)arrays;
     const vec threshold_ = spread((real)numbers[0].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
-        put_some(dx + k, count - k, choose((x_k <= threshold_), zero, dy_k));
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
+        put(y + k, choose((x_k <= threshold_), zero, dy_k));
     }
-    return DONE;
 }
+KERNEL(thresholded_relu_dx) { return elementwise(compute_thresholded_relu_dx, 2, arrays, numbers); }
 
 /* y = 0 if max(x, -x) <= threshold, x + bias if x < 0, else x - bias */
-KERNEL(shrink)
+ELEMENTS(shrink)
 {
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
+    (void)arrays;
     const vec threshold_ = spread((real)numbers[0].f);
     const vec bias_ = spread((real)numbers[1].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
+        const vec x_k = at(x[0] + k);
         const vec u1 = x_k + bias_;
         const vec u2 = x_k - bias_;
         const vec u3 = choose((x_k < zero), u1, u2);
         const vec u4 = magnitude(x_k);
-        put_some(y + k, count - k, choose((u4 <= threshold_), zero, u3));
+        put(y + k, choose((u4 <= threshold_), zero, u3));
     }
-    return DONE;
 }
+KERNEL(shrink) { return elementwise(compute_shrink, 1, arrays, numbers); }
 
 /* f'(x) = 0 if max(x, -x) <= threshold, else 1, dx = dy f'(x) */
-KERNEL(shrink_dx)
+ELEMENTS(shrink_dx)
 {
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
+    (void)arrays;
     const vec threshold_ = spread((real)numbers[0].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
         const vec u1 = magnitude(x_k);
-        put_some(dx + k, count - k, choose((u1 <= threshold_), zero, dy_k));
+        put(y + k, choose((u1 <= threshold_), zero, dy_k));
     }
-    return DONE;
 }
+KERNEL(shrink_dx) { return elementwise(compute_shrink_dx, 2, arrays, numbers); }
 
 /* y = gamma x if x > 0, else gamma alpha (e^(x) - 1) */
-KERNEL(selu)
+ELEMENTS(selu)
 {
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
+    (void)arrays;
     const vec alpha_ = spread((real)numbers[0].f);
     const vec gamma_ = spread((real)numbers[1].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
+        const vec x_k = at(x[0] + k);
         const vec u1 = gamma_ * x_k;
         const vec u2 = gamma_ * alpha_ * exponential_minus_one(-magnitude(x_k));
-        put_some(y + k, count - k, choose((x_k > zero), u1, u2));
+        put(y + k, choose((x_k > zero), u1, u2));
     }
-    return DONE;
 }
+KERNEL(selu) { return elementwise(compute_selu, 1, arrays, numbers); }
 
 /* f'(x) = gamma if x > 0, else gamma alpha e^(x), dx = dy f'(x) */
-KERNEL(selu_dx)
+ELEMENTS(selu_dx)
 {
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
+    (void)arrays;
     const vec alpha_ = spread((real)numbers[0].f);
     const vec gamma_ = spread((real)numbers[1].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
         const vec u1 = dy_k * gamma_;
         const vec u2 = dy_k * (gamma_ * alpha_ * exponential(-magnitude(x_k)));
-        put_some(dx + k, count - k, choose((x_k > zero), u1, u2));
+        put(y + k, choose((x_k > zero), u1, u2));
     }
-    return DONE;
 }
+KERNEL(selu_dx) { return elementwise(compute_selu_dx, 2, arrays, numbers); }
 
 /* y = scale x + shift */
-KERNEL(rescaling)
+ELEMENTS(rescaling)
 {
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
+    (void)arrays;
     const vec scale_ = spread((real)numbers[0].f);
     const vec shift_ = spread((real)numbers[1].f);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
-        put_some(y + k, count - k, scale_ * x_k + shift_);
+        const vec x_k = at(x[0] + k);
+        put(y + k, scale_ * x_k + shift_);
     }
-    return DONE;
 }
+KERNEL(rescaling) { return elementwise(compute_rescaling, 1, arrays, numbers); }
 
 /* f'(x) = scale, dx = dy f'(x) */
-KERNEL(rescaling_dx)
+ELEMENTS(rescaling_dx)
 {
-    const real *dy = arrays[0].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
+    (void)arrays;
     const vec scale_ = spread((real)numbers[0].f);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        put_some(dx + k, count - k, dy_k * scale_);
+        const vec dy_k = at(x[0] + k);
+        put(y + k, dy_k * scale_);
     }
-    return DONE;
 }
+KERNEL(rescaling_dx) { return elementwise(compute_rescaling_dx, 2, arrays, numbers); }
 
 /* y = -x if x < 0, else x */
-KERNEL(absolute)
+ELEMENTS(absolute)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
-        put_some(y + k, count - k, magnitude(x_k));
+        const vec x_k = at(x[0] + k);
+        put(y + k, magnitude(x_k));
     }
-    return DONE;
 }
+KERNEL(absolute) { return elementwise(compute_absolute, 1, arrays, numbers); }
 
 /* f'(x) = -1 if x < 0, 1 if x > 0, else x, dx = dy f'(x) */
-KERNEL(absolute_dx)
+ELEMENTS(absolute_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec one = spread((real)1);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
         const vec u1 = dy_k * -one;
         const vec u2 = dy_k * x_k;
         const vec u3 = choose((x_k > zero), dy_k, u2);
-        put_some(dx + k, count - k, choose((x_k < zero), u1, u3));
+        put(y + k, choose((x_k < zero), u1, u3));
     }
-    return DONE;
 }
+KERNEL(absolute_dx) { return elementwise(compute_absolute_dx, 2, arrays, numbers); }
 
 /* y = e^(x) */
-KERNEL(exp)
+ELEMENTS(exp)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     const vec two = spread((real)2);
     const vec one = spread((real)1);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
+        const vec x_k = at(x[0] + k);
         const vec h = exponential(-magnitude(x_k) / two);
         const vec u2 = one / h / h;
         const vec u3 = h * h;
-        put_some(y + k, count - k, choose((x_k > zero), u2, u3));
+        put(y + k, choose((x_k > zero), u2, u3));
     }
-    return DONE;
 }
+KERNEL(exp) { return elementwise(compute_exp, 1, arrays, numbers); }
 
 /* f'(x) = y, dx = dy f'(x) */
-KERNEL(exp_dx)
+ELEMENTS(exp_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *y = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec y_k = some(y + k, count - k);
-        put_some(dx + k, count - k, dy_k * y_k);
+        const vec dy_k = at(x[0] + k);
+        const vec y_k = at(x[1] + k);
+        put(y + k, dy_k * y_k);
     }
-    return DONE;
 }
+KERNEL(exp_dx) { return elementwise(compute_exp_dx, 2, arrays, numbers); }
 
 /* y = sqrt(x) */
-KERNEL(sqrt)
+ELEMENTS(sqrt)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
-        put_some(y + k, count - k, square_root(x_k));
+        const vec x_k = at(x[0] + k);
+        put(y + k, square_root(x_k));
     }
-    return DONE;
 }
+KERNEL(sqrt) { return elementwise(compute_sqrt, 1, arrays, numbers); }
 
 /* f'(x) = 1 / (2 y), dx = dy f'(x) */
-KERNEL(sqrt_dx)
+ELEMENTS(sqrt_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *y = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec one = spread((real)1);
     const vec two = spread((real)2);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec y_k = some(y + k, count - k);
-        put_some(dx + k, count - k, dy_k * (one / (two * y_k)));
+        const vec dy_k = at(x[0] + k);
+        const vec y_k = at(x[1] + k);
+        put(y + k, dy_k * (one / (two * y_k)));
     }
-    return DONE;
 }
+KERNEL(sqrt_dx) { return elementwise(compute_sqrt_dx, 2, arrays, numbers); }
 
 /* y = log(x) */
-KERNEL(log)
+ELEMENTS(log)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
-        put_some(y + k, count - k, logarithm(x_k));
+        const vec x_k = at(x[0] + k);
+        put(y + k, logarithm(x_k));
     }
-    return DONE;
 }
+KERNEL(log) { return elementwise(compute_log, 1, arrays, numbers); }
 
 /* f'(x) = 1 / x, dx = dy f'(x) */
-KERNEL(log_dx)
+ELEMENTS(log_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
-        put_some(dx + k, count - k, dy_k * (one / x_k));
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
+        put(y + k, dy_k * (one / x_k));
     }
-    return DONE;
 }
+KERNEL(log_dx) { return elementwise(compute_log_dx, 2, arrays, numbers); }
 
 /* y = 1 / x */
-KERNEL(reciprocal)
+ELEMENTS(reciprocal)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
-        put_some(y + k, count - k, one / x_k);
+        const vec x_k = at(x[0] + k);
+        put(y + k, one / x_k);
     }
-    return DONE;
 }
+KERNEL(reciprocal) { return elementwise(compute_reciprocal, 1, arrays, numbers); }
 
 /* f'(x) = -y^(2), dx = dy f'(x) */
-KERNEL(reciprocal_dx)
+ELEMENTS(reciprocal_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *y = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec y_k = some(y + k, count - k);
-        put_some(dx + k, count - k, dy_k * (-(y_k * y_k)));
+        const vec dy_k = at(x[0] + k);
+        const vec y_k = at(x[1] + k);
+        put(y + k, dy_k * (-(y_k * y_k)));
     }
-    return DONE;
 }
+KERNEL(reciprocal_dx) { return elementwise(compute_reciprocal_dx, 2, arrays, numbers); }
 
 /* y = 2 P(sqrt(2) x) - 1 */
-KERNEL(erf)
+ELEMENTS(erf)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     const vec half = spread((real)0.5);
     const vec c0_0007575757575757576 = spread((real)0.0007575757575757576);
     const vec c0_00010683760683760684 = spread((real)0.00010683760683760684);
@@ -845,7 +729,7 @@ KERNEL(erf)
     const vec two = spread((real)2);
     const vec c1_4142135623730951 = spread((real)1.4142135623730951);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
+        const vec x_k = at(x[0] + k);
         const vec u1 = min_or_b(half, x_k);
         const vec u = max_or_b(-half, u1);
         const vec q = u * u;
@@ -854,205 +738,172 @@ KERNEL(erf)
         const vec u6 = c1_1283791670955126 * u * t;
         const vec u7 = two * normal_distribution(c1_4142135623730951 * x_k) - one;
         const vec u8 = magnitude(x_k);
-        put_some(y + k, count - k, choose((u8 < half), u6, u7));
+        put(y + k, choose((u8 < half), u6, u7));
     }
-    return DONE;
 }
+KERNEL(erf) { return elementwise(compute_erf, 1, arrays, numbers); }
 
 /* f'(x) = 2 / sqrt(pi) e^(-x^(2)), dx = dy f'(x) */
-KERNEL(erf_dx)
+ELEMENTS(erf_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec c2_8284271247461903 = spread((real)2.8284271247461903);
     const vec c1_4142135623730951 = spread((real)1.4142135623730951);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
-        put_some(dx + k, count - k, dy_k * (c2_8284271247461903 * normal_density(c1_4142135623730951 * x_k)));
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
+        put(y + k, dy_k * (c2_8284271247461903 * normal_density(c1_4142135623730951 * x_k)));
     }
-    return DONE;
 }
+KERNEL(erf_dx) { return elementwise(compute_erf_dx, 2, arrays, numbers); }
 
 /* y = 0 if x <= 0, 1 if x > 0, else x */
-KERNEL(heaviside)
+ELEMENTS(heaviside)
 {
+    (void)arrays;
     (void)numbers;
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
     const vec zero = spread((real)0);
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
+        const vec x_k = at(x[0] + k);
         const vec u1 = choose((x_k > zero), one, x_k);
-        put_some(y + k, count - k, choose((x_k <= zero), zero, u1));
+        put(y + k, choose((x_k <= zero), zero, u1));
     }
-    return DONE;
 }
+KERNEL(heaviside) { return elementwise(compute_heaviside, 1, arrays, numbers); }
 
 /* f'(x) = 0 x, dx = dy f'(x) */
-KERNEL(heaviside_dx)
+ELEMENTS(heaviside_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
-        put_some(dx + k, count - k, dy_k * (x_k - x_k));
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
+        put(y + k, dy_k * (x_k - x_k));
     }
-    return DONE;
 }
+KERNEL(heaviside_dx) { return elementwise(compute_heaviside_dx, 2, arrays, numbers); }
 
 /* q = max(low, min(round(x / scale) + zero, high)), y = scale (q - zero) */
-KERNEL(fake_quantize)
+ELEMENTS(fake_quantize)
 {
-    const real *x = arrays[0].at;
-    real *y = arrays[1].at;
-    const int64_t count = size_from(arrays[1], 0);
+    (void)arrays;
     const vec scale_ = spread((real)numbers[0].f);
     const vec zero_ = spread((real)numbers[1].f);
     const vec low_ = spread((real)numbers[2].f);
     const vec high_ = spread((real)numbers[3].f);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec x_k = some(x + k, count - k);
+        const vec x_k = at(x[0] + k);
         const vec u1 = rounded(x_k / scale_) + zero_;
         const vec u2 = min_or_b(high_, u1);
         const vec q = max_or_b(low_, u2);
-        put_some(y + k, count - k, scale_ * (q - zero_));
+        put(y + k, scale_ * (q - zero_));
     }
-    return DONE;
 }
+KERNEL(fake_quantize) { return elementwise(compute_fake_quantize, 1, arrays, numbers); }
 
 /* f'(x) = 0 x, dx = dy f'(x) */
-KERNEL(fake_quantize_dx)
+ELEMENTS(fake_quantize_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    real *dx = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
-        put_some(dx + k, count - k, dy_k * (x_k - x_k));
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
+        put(y + k, dy_k * (x_k - x_k));
     }
-    return DONE;
 }
+KERNEL(fake_quantize_dx) { return elementwise(compute_fake_quantize_dx, 2, arrays, numbers); }
 
 /* y = 1 if a = b, else 0 */
-KERNEL(equal)
+ELEMENTS(equal)
 {
+    (void)arrays;
     (void)numbers;
-    const real *a = arrays[0].at;
-    const real *b = arrays[1].at;
-    real *y = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec one = spread((real)1);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec a_k = some(a + k, count - k);
-        const vec b_k = some(b + k, count - k);
-        put_some(y + k, count - k, choose((a_k == b_k), one, zero));
+        const vec a_k = at(x[0] + k);
+        const vec b_k = at(x[1] + k);
+        put(y + k, choose((a_k == b_k), one, zero));
     }
-    return DONE;
 }
+KERNEL(equal) { return elementwise(compute_equal, 2, arrays, numbers); }
 
 /* y = 1 if a > b, else 0 */
-KERNEL(greater)
+ELEMENTS(greater)
 {
+    (void)arrays;
     (void)numbers;
-    const real *a = arrays[0].at;
-    const real *b = arrays[1].at;
-    real *y = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec one = spread((real)1);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec a_k = some(a + k, count - k);
-        const vec b_k = some(b + k, count - k);
-        put_some(y + k, count - k, choose((a_k > b_k), one, zero));
+        const vec a_k = at(x[0] + k);
+        const vec b_k = at(x[1] + k);
+        put(y + k, choose((a_k > b_k), one, zero));
     }
-    return DONE;
 }
+KERNEL(greater) { return elementwise(compute_greater, 2, arrays, numbers); }
 
 /* dx = 0 if x < other, dy / 2 if x = other, else dy */
-KERNEL(maximum_dx)
+ELEMENTS(maximum_dx)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *x = arrays[1].at;
-    const real *other = arrays[2].at;
-    real *dx = arrays[3].at;
-    const int64_t count = size_from(arrays[3], 0);
     const vec zero = spread((real)0);
     const vec two = spread((real)2);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec x_k = some(x + k, count - k);
-        const vec other_k = some(other + k, count - k);
+        const vec dy_k = at(x[0] + k);
+        const vec x_k = at(x[1] + k);
+        const vec other_k = at(x[2] + k);
         const vec u1 = dy_k / two;
         const vec u2 = choose((x_k == other_k), u1, dy_k);
-        put_some(dx + k, count - k, choose((x_k < other_k), zero, u2));
+        put(y + k, choose((x_k < other_k), zero, u2));
     }
-    return DONE;
 }
+KERNEL(maximum_dx) { return elementwise(compute_maximum_dx, 3, arrays, numbers); }
 
 /* y = b if test = 0, else a */
-KERNEL(where)
+ELEMENTS(where)
 {
+    (void)arrays;
     (void)numbers;
-    const real *test = arrays[0].at;
-    const real *a = arrays[1].at;
-    const real *b = arrays[2].at;
-    real *y = arrays[3].at;
-    const int64_t count = size_from(arrays[3], 0);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec test_k = some(test + k, count - k);
-        const vec a_k = some(a + k, count - k);
-        const vec b_k = some(b + k, count - k);
-        put_some(y + k, count - k, choose((test_k == zero), b_k, a_k));
+        const vec test_k = at(x[0] + k);
+        const vec a_k = at(x[1] + k);
+        const vec b_k = at(x[2] + k);
+        put(y + k, choose((test_k == zero), b_k, a_k));
     }
-    return DONE;
 }
+KERNEL(where) { return elementwise(compute_where, 3, arrays, numbers); }
 
 /* da = 0 if test = 0, else dy */
-KERNEL(where_da)
+ELEMENTS(where_da)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *test = arrays[1].at;
-    real *da = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec test_k = some(test + k, count - k);
-        put_some(da + k, count - k, choose((test_k == zero), zero, dy_k));
+        const vec dy_k = at(x[0] + k);
+        const vec test_k = at(x[1] + k);
+        put(y + k, choose((test_k == zero), zero, dy_k));
     }
-    return DONE;
 }
+KERNEL(where_da) { return elementwise(compute_where_da, 2, arrays, numbers); }
 
 /* db = dy if test = 0, else 0 */
-KERNEL(where_db)
+ELEMENTS(where_db)
 {
+    (void)arrays;
     (void)numbers;
-    const real *dy = arrays[0].at;
-    const real *test = arrays[1].at;
-    real *db = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec dy_k = some(dy + k, count - k);
-        const vec test_k = some(test + k, count - k);
-        put_some(db + k, count - k, choose((test_k == zero), dy_k, zero));
+        const vec dy_k = at(x[0] + k);
+        const vec test_k = at(x[1] + k);
+        put(y + k, choose((test_k == zero), dy_k, zero));
     }
-    return DONE;
 }
+KERNEL(where_db) { return elementwise(compute_where_db, 2, arrays, numbers); }

@@ -438,186 +438,150 @@ KERNEL(softmax_focal_cross_entropy)
 }
 
 /* dp = (p - t) / N */
-KERNEL(half_squared_error_dp)
+ELEMENTS(half_squared_error_dp)
 {
-    const real *p = arrays[0].at;
-    const real *t = arrays[1].at;
-    real *dp = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec N_ = spread((real)row_count(arrays[0], numbers[0].i));
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec p_k = some(p + k, count - k);
-        const vec t_k = some(t + k, count - k);
-        put_some(dp + k, count - k, (p_k - t_k) / N_);
+        const vec p_k = at(x[0] + k);
+        const vec t_k = at(x[1] + k);
+        put(y + k, (p_k - t_k) / N_);
     }
-    return DONE;
 }
+KERNEL(half_squared_error_dp) { return elementwise(compute_half_squared_error_dp, 2, arrays, numbers); }
 
 /* dp = 2/K (p - t) / N */
-KERNEL(mean_squared_error_dp)
+ELEMENTS(mean_squared_error_dp)
 {
-    const real *p = arrays[0].at;
-    const real *t = arrays[1].at;
-    real *dp = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec K_ = spread((real)arrays[0].shape[1]);
     const vec N_ = spread((real)row_count(arrays[0], numbers[0].i));
     const vec two = spread((real)2);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec p_k = some(p + k, count - k);
-        const vec t_k = some(t + k, count - k);
-        put_some(dp + k, count - k, two / K_ * (p_k - t_k) / N_);
+        const vec p_k = at(x[0] + k);
+        const vec t_k = at(x[1] + k);
+        put(y + k, two / K_ * (p_k - t_k) / N_);
     }
-    return DONE;
 }
+KERNEL(mean_squared_error_dp) { return elementwise(compute_mean_squared_error_dp, 2, arrays, numbers); }
 
 /* dp = 1/K/N if p > t, else -1/K/N if p < t, else 0 */
-KERNEL(mean_absolute_error_dp)
+ELEMENTS(mean_absolute_error_dp)
 {
-    const real *p = arrays[0].at;
-    const real *t = arrays[1].at;
-    real *dp = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec K_ = spread((real)arrays[0].shape[1]);
     const vec N_ = spread((real)row_count(arrays[0], numbers[0].i));
     const vec one = spread((real)1);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec p_k = some(p + k, count - k);
-        const vec t_k = some(t + k, count - k);
+        const vec p_k = at(x[0] + k);
+        const vec t_k = at(x[1] + k);
         const vec d = p_k - t_k;
         const vec u2 = choose((d < zero), -one, d);
         const vec s = choose((d > zero), one, u2);
-        put_some(dp + k, count - k, s / K_ / N_);
+        put(y + k, s / K_ / N_);
     }
-    return DONE;
 }
+KERNEL(mean_absolute_error_dp) { return elementwise(compute_mean_absolute_error_dp, 2, arrays, numbers); }
 
 /* dp = 1/K max(-1, min(p - t, 1)) / N */
-KERNEL(huber_dp)
+ELEMENTS(huber_dp)
 {
-    const real *p = arrays[0].at;
-    const real *t = arrays[1].at;
-    real *dp = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec K_ = spread((real)arrays[0].shape[1]);
     const vec N_ = spread((real)row_count(arrays[0], numbers[0].i));
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec p_k = some(p + k, count - k);
-        const vec t_k = some(t + k, count - k);
+        const vec p_k = at(x[0] + k);
+        const vec t_k = at(x[1] + k);
         const vec u1 = p_k - t_k;
         const vec u2 = min_or_b(one, u1);
-        put_some(dp + k, count - k, one / K_ * max_or_b(-one, u2) / N_);
+        put(y + k, one / K_ * max_or_b(-one, u2) / N_);
     }
-    return DONE;
 }
+KERNEL(huber_dp) { return elementwise(compute_huber_dp, 2, arrays, numbers); }
 
 /* dp = (1 - level)/K/N if p > t, else -level/K/N if p < t, else 0 */
-KERNEL(quantile_dp)
+ELEMENTS(quantile_dp)
 {
-    const real *p = arrays[0].at;
-    const real *t = arrays[1].at;
-    real *dp = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec τ_ = spread((real)numbers[0].f);
     const vec K_ = spread((real)arrays[0].shape[1]);
     const vec N_ = spread((real)row_count(arrays[0], numbers[1].i));
     const vec one = spread((real)1);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec p_k = some(p + k, count - k);
-        const vec t_k = some(t + k, count - k);
+        const vec p_k = at(x[0] + k);
+        const vec t_k = at(x[1] + k);
         const vec u1 = one - τ_;
         const vec u2 = -τ_;
         const vec d = p_k - t_k;
         const vec u4 = choose((d < zero), u2, d);
         const vec s = choose((d > zero), u1, u4);
-        put_some(dp + k, count - k, s / K_ / N_);
+        put(y + k, s / K_ / N_);
     }
-    return DONE;
 }
+KERNEL(quantile_dp) { return elementwise(compute_quantile_dp, 2, arrays, numbers); }
 
 /* p_hat = max(epsilon, p), dp = 1/K (1 - t/p_hat) / N */
-KERNEL(poisson_dp)
+ELEMENTS(poisson_dp)
 {
-    const real *p = arrays[0].at;
-    const real *t = arrays[1].at;
-    real *dp = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec K_ = spread((real)arrays[0].shape[1]);
     const vec ε_ = spread((real)MACHINE_EPSILON);
     const vec N_ = spread((real)row_count(arrays[0], numbers[0].i));
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec p_k = some(p + k, count - k);
-        const vec t_k = some(t + k, count - k);
+        const vec p_k = at(x[0] + k);
+        const vec t_k = at(x[1] + k);
         const vec p_hat = max_or_b(ε_, p_k);
-        put_some(dp + k, count - k, one / K_ * (one - t_k / p_hat) / N_);
+        put(y + k, one / K_ * (one - t_k / p_hat) / N_);
     }
-    return DONE;
 }
+KERNEL(poisson_dp) { return elementwise(compute_poisson_dp, 2, arrays, numbers); }
 
 /* y_hat = e^(z), dz = 1/K (y_hat - t) / N */
-KERNEL(exp_poisson_dp)
+ELEMENTS(exp_poisson_dp)
 {
-    const real *z = arrays[0].at;
-    const real *t = arrays[1].at;
-    real *dz = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec K_ = spread((real)arrays[0].shape[1]);
     const vec N_ = spread((real)row_count(arrays[0], numbers[0].i));
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec z_k = some(z + k, count - k);
-        const vec t_k = some(t + k, count - k);
+        const vec z_k = at(x[0] + k);
+        const vec t_k = at(x[1] + k);
         const vec y_hat = exponential_of_any(z_k);
-        put_some(dz + k, count - k, one / K_ * (y_hat - t_k) / N_);
+        put(y + k, one / K_ * (y_hat - t_k) / N_);
     }
-    return DONE;
 }
+KERNEL(exp_poisson_dp) { return elementwise(compute_exp_poisson_dp, 2, arrays, numbers); }
 
 /* p_hat = max(epsilon, min(p, 1 - epsilon)), dp = 1/K ((1 - t)/(1 - p_hat) - t/p_hat) / N */
-KERNEL(binary_cross_entropy_dp)
+ELEMENTS(binary_cross_entropy_dp)
 {
-    const real *p = arrays[0].at;
-    const real *t = arrays[1].at;
-    real *dp = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec K_ = spread((real)arrays[0].shape[1]);
     const vec ε_ = spread((real)MACHINE_EPSILON);
     const vec N_ = spread((real)row_count(arrays[0], numbers[0].i));
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec p_k = some(p + k, count - k);
-        const vec t_k = some(t + k, count - k);
+        const vec p_k = at(x[0] + k);
+        const vec t_k = at(x[1] + k);
         const vec u1 = one - ε_;
         const vec u2 = min_or_b(u1, p_k);
         const vec p_hat = max_or_b(ε_, u2);
-        put_some(dp + k, count - k, one / K_ * ((one - t_k) / (one - p_hat) - t_k / p_hat) / N_);
+        put(y + k, one / K_ * ((one - t_k) / (one - p_hat) - t_k / p_hat) / N_);
     }
-    return DONE;
 }
+KERNEL(binary_cross_entropy_dp) { return elementwise(compute_binary_cross_entropy_dp, 2, arrays, numbers); }
 
 /* p_hat = max(epsilon, min(p, 1)), dp = -t/p_hat / N */
-KERNEL(categorical_cross_entropy_dp)
+ELEMENTS(categorical_cross_entropy_dp)
 {
-    const real *p = arrays[0].at;
-    const real *t = arrays[1].at;
-    real *dp = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec ε_ = spread((real)MACHINE_EPSILON);
     const vec N_ = spread((real)row_count(arrays[0], numbers[0].i));
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec p_k = some(p + k, count - k);
-        const vec t_k = some(t + k, count - k);
+        const vec p_k = at(x[0] + k);
+        const vec t_k = at(x[1] + k);
         const vec u1 = min_or_b(one, p_k);
         const vec p_hat = max_or_b(ε_, u1);
-        put_some(dp + k, count - k, -t_k / p_hat / N_);
+        put(y + k, -t_k / p_hat / N_);
     }
-    return DONE;
 }
+KERNEL(categorical_cross_entropy_dp) { return elementwise(compute_categorical_cross_entropy_dp, 2, arrays, numbers); }
 
 /* y_hat = e^(z - m) / S, m = max_(k) z, S = sum_(k) e^(z - m), T = sum_(k) t, dz = (y_hat T - t) / N */
 KERNEL(softmax_cross_entropy_dp)
@@ -663,99 +627,83 @@ KERNEL(softmax_cross_entropy_dp)
 }
 
 /* y_hat = 1 / (1 + e^(-z)), dz = 1/K (y_hat - t) / N */
-KERNEL(sigmoid_cross_entropy_dp)
+ELEMENTS(sigmoid_cross_entropy_dp)
 {
-    const real *z = arrays[0].at;
-    const real *t = arrays[1].at;
-    real *dz = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec K_ = spread((real)arrays[0].shape[1]);
     const vec N_ = spread((real)row_count(arrays[0], numbers[0].i));
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec z_k = some(z + k, count - k);
-        const vec t_k = some(t + k, count - k);
+        const vec z_k = at(x[0] + k);
+        const vec t_k = at(x[1] + k);
         const vec y_hat = logistic(z_k);
-        put_some(dz + k, count - k, one / K_ * (y_hat - t_k) / N_);
+        put(y + k, one / K_ * (y_hat - t_k) / N_);
     }
-    return DONE;
 }
+KERNEL(sigmoid_cross_entropy_dp) { return elementwise(compute_sigmoid_cross_entropy_dp, 2, arrays, numbers); }
 
 /* p_hat = max(epsilon, min(p, 1 - epsilon)), a = 2 (1 - p_hat) log(p_hat) - (1 - p_hat)^(2)/p_hat, b = p_hat^(2)/(1 -
    p_hat) - 2 p_hat log(1 - p_hat), dp = 1/K (t a + (1 - t) b) / N */
-KERNEL(binary_focal_cross_entropy_dp)
+ELEMENTS(binary_focal_cross_entropy_dp)
 {
-    const real *p = arrays[0].at;
-    const real *t = arrays[1].at;
-    real *dp = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec K_ = spread((real)arrays[0].shape[1]);
     const vec ε_ = spread((real)MACHINE_EPSILON);
     const vec N_ = spread((real)row_count(arrays[0], numbers[0].i));
     const vec one = spread((real)1);
     const vec two = spread((real)2);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec p_k = some(p + k, count - k);
-        const vec t_k = some(t + k, count - k);
+        const vec p_k = at(x[0] + k);
+        const vec t_k = at(x[1] + k);
         const vec u1 = one - ε_;
         const vec u2 = min_or_b(u1, p_k);
         const vec p_hat = max_or_b(ε_, u2);
         const vec u4 = one - p_hat;
         const vec a = two * (one - p_hat) * logarithm(p_hat) - u4 * u4 / p_hat;
         const vec b = p_hat * p_hat / (one - p_hat) - two * p_hat * logarithm(one - p_hat);
-        put_some(dp + k, count - k, one / K_ * (t_k * a + (one - t_k) * b) / N_);
+        put(y + k, one / K_ * (t_k * a + (one - t_k) * b) / N_);
     }
-    return DONE;
 }
+KERNEL(binary_focal_cross_entropy_dp) { return elementwise(compute_binary_focal_cross_entropy_dp, 2, arrays, numbers); }
 
 /* p_hat = max(epsilon, min(p, 1)), a = 2 (1 - p_hat) log(p_hat) - (1 - p_hat)^(2)/p_hat, dp = t a / N */
-KERNEL(categorical_focal_cross_entropy_dp)
+ELEMENTS(categorical_focal_cross_entropy_dp)
 {
-    const real *p = arrays[0].at;
-    const real *t = arrays[1].at;
-    real *dp = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec ε_ = spread((real)MACHINE_EPSILON);
     const vec N_ = spread((real)row_count(arrays[0], numbers[0].i));
     const vec two = spread((real)2);
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec p_k = some(p + k, count - k);
-        const vec t_k = some(t + k, count - k);
+        const vec p_k = at(x[0] + k);
+        const vec t_k = at(x[1] + k);
         const vec u1 = min_or_b(one, p_k);
         const vec p_hat = max_or_b(ε_, u1);
         const vec u3 = one - p_hat;
         const vec a = two * (one - p_hat) * logarithm(p_hat) - u3 * u3 / p_hat;
-        put_some(dp + k, count - k, t_k * a / N_);
+        put(y + k, t_k * a / N_);
     }
-    return DONE;
 }
+KERNEL(categorical_focal_cross_entropy_dp) { return elementwise(compute_categorical_focal_cross_entropy_dp, 2, arrays, numbers); }
 
 /* y_hat = 1 / (1 + e^(-z)), r = 1 / (1 + e^(z)), a = r^(2) (r + 2 y_hat (max(-z, 0) + log1p(e^(-abs(z))))), b =
    y_hat^(2) (y_hat + 2 r (max(z, 0) + log1p(e^(-abs(z))))), dz = 1/K ((1 - t) b - t a) / N */
-KERNEL(sigmoid_focal_cross_entropy_dp)
+ELEMENTS(sigmoid_focal_cross_entropy_dp)
 {
-    const real *z = arrays[0].at;
-    const real *t = arrays[1].at;
-    real *dz = arrays[2].at;
-    const int64_t count = size_from(arrays[2], 0);
     const vec K_ = spread((real)arrays[0].shape[1]);
     const vec N_ = spread((real)row_count(arrays[0], numbers[0].i));
     const vec one = spread((real)1);
     const vec two = spread((real)2);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
-        const vec z_k = some(z + k, count - k);
-        const vec t_k = some(t + k, count - k);
+        const vec z_k = at(x[0] + k);
+        const vec t_k = at(x[1] + k);
         const vec y_hat = logistic(z_k);
         const vec r = logistic(-z_k);
         const vec b = y_hat * y_hat * (y_hat + two * r * (max_or_b(zero, z_k) + log_one_plus(exponential(-magnitude(z_k)))));
         const vec u4 = -z_k;
         const vec a = r * r * (r + two * y_hat * (max_or_b(zero, u4) + log_one_plus(exponential(-magnitude(z_k)))));
-        put_some(dz + k, count - k, one / K_ * ((one - t_k) * b - t_k * a) / N_);
+        put(y + k, one / K_ * ((one - t_k) * b - t_k * a) / N_);
     }
-    return DONE;
 }
+KERNEL(sigmoid_focal_cross_entropy_dp) { return elementwise(compute_sigmoid_focal_cross_entropy_dp, 2, arrays, numbers); }
 
 /* y_hat = e^(z - m) / S, a = t (1 - y_hat) (1 - y_hat + 2 y_hat (lse - z)), m = max_(k) z, S = sum_(k) e^(z - m), lse =
    m + log(S), A = sum_(k) a, dz = (y_hat A - a) / N */

@@ -33,12 +33,6 @@ INLINE Rows rows_of(Array x, int64_t block)
 /* The number of lanes of the vector from class k on that have an element. */
 INLINE int64_t lanes_left(Rows rows, int64_t k) { return rows.step == 1 ? rows.count : min64(LANES, rows.classes - k); }
 
-INLINE mask first_lanes(int64_t count)
-{
-    static const lane_int lanes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    return *(const mask *)lanes < (lane_int)count;
-}
-
 /* The sum over the classes of each row, from the sums of each lane; and the maximum. */
 INLINE vec sum_of(Rows rows, vec sums) { return rows.step == 1 ? sums : spread(lane_sum(sums)); }
 INLINE vec maximum_of(Rows rows, vec maxima)

@@ -324,10 +324,8 @@ def flat_kernel(
 ) -> str:
     """Return a kernel that computes vectors of elements with the same indices; the result is `last`."""
     *reads, _ = arrays
-    loads = list[str]()
-    for place, array in enumerate(reads):
-        if is_used(f"{array}_k", [*writer.lines, last]):
-            loads.append(f"const vec {array}_k = at(x[{place}] + k);")
+    used = [array for array in reads if is_used(f"{array}_k", [*writer.lines, last])]
+    loads = [f"const vec {array}_k = at(x[{reads.index(array)}] + k);" for array in used]
     loop = [*loads, *writer.lines, f"put(y + k, {last});"]
     body = [
         *constants.used(loop),
@@ -335,8 +333,7 @@ def flat_kernel(
         *indented(loop, 4),
         "}",
     ]
-    unused = [f"(void){name};" for name in ("arrays", "numbers") if not is_used(name, body)]
-    lines = [*comment(equation), f"ELEMENTS({name})", "{", *indented([*unused, *body], 4), "}"]
+    lines = [*comment(equation), f"ELEMENTS({name})", "{", *indented(body, 4), "}"]
     call = f"return elementwise(compute_{name}, {len(reads)}, arrays, numbers);"
     return "\n".join([*lines, f"KERNEL({name}) {{ {call} }}"]) + "\n"
 
@@ -344,8 +341,6 @@ def flat_kernel(
 def kernel_text(name: str, equation: str, body: Sequence[str]) -> str:
     """Return the definition of a kernel in C, preceded by a comment with the equation."""
     lines = [*comment(equation), f"KERNEL({name})", "{"]
-    if not is_used("numbers", body):
-        lines.append("    (void)numbers;")
     return "\n".join([*lines, *indented(body, 4), "    return DONE;", "}"]) + "\n"
 
 

@@ -8,7 +8,7 @@ import ctypes
 import inspect
 import struct
 from collections.abc import Callable, Sequence
-from functools import cache, partial, update_wrapper
+from functools import cache, update_wrapper
 from typing import Any, cast
 
 import numpy as np
@@ -40,7 +40,6 @@ class CKernel:
         update_wrapper(self, declaration)
         parameters = inspect.signature(declaration).parameters.values()
         self.arrays = sum(parameter.default is parameter.empty for parameter in parameters)
-        self._names = [parameter.name for parameter in parameters]
         self._defaults = [parameter.default for parameter in parameters][self.arrays :]
 
     def symbol(self, dtype: str) -> str:
@@ -62,27 +61,15 @@ class CKernel:
         packing = "".join("d" if is_float else "q" for is_float, _ in words)
         return struct.pack(packing, *(0 if number is None else number for _, number in words))
 
-    def __call__(self, *arguments: Any, **named: Any) -> None:
-        self.bind(*arguments, **named)()
+    def __call__(self, *arguments: Any) -> None:
+        """Call the kernel with arrays and numbers, by position.
 
-    def bind(self, *arguments: Any, **named: Any) -> Callable[[], None]:
-        """Return a function that calls the kernel with these arguments, which are converted only once.
-
-        Errors   TypeError if an array is not contiguous or an argument has another name
+        Errors   TypeError if an array is not contiguous; MemoryError, FloatingPointError
         """
-        given = dict(zip(self._names, arguments, strict=False)) | named
-        if not given.keys() <= set(self._names):
-            raise TypeError(f"{self.__name__}: unexpected {', '.join(given.keys() - set(self._names))}")
-        arrays = [given[name] for name in self._names[: self.arrays]]
-        pairs = zip(self._names[self.arrays :], self._defaults, strict=True)
-        numbers = self.pack([given.get(name, default) for name, default in pairs])
+        arrays, numbers = arguments[: self.arrays], arguments[self.arrays :]
+        packed = self.pack([*numbers, *self._defaults[len(numbers) :]])
         dtype = next(str(array.dtype) for array in arrays if array is not None and array.dtype.kind == "f")
-        run = partial(_function(), address_of(self.symbol(dtype)), b"".join(map(_array, arrays)), numbers)
-        return partial(_run_checked, run, tuple(arrays))
-
-
-def _run_checked(run: Callable[[], int], kept_alive: tuple[Any, ...]) -> None:
-    checked(run())
+        checked(_function()(address_of(self.symbol(dtype)), b"".join(map(_array, arrays)), packed))
 
 
 def checked(status: int) -> None:
@@ -93,7 +80,7 @@ def checked(status: int) -> None:
         raise MemoryError("allocation of a kernel's buffer failed; it is probably too large")
 
 
-def address_in_memory(array: "np.ndarray[Any, Any]") -> int:
+def address_in_memory(array: Any) -> int:
     """Return the address of a contiguous array. For most arrays, this is four times as fast as `array.ctypes.data`."""
     if array.flags.writeable and array.size:
         return ctypes.addressof(ctypes.c_char.from_buffer(array))

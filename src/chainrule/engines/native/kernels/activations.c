@@ -16,7 +16,6 @@ INLINE vec maximum_of_classes(Rows rows, const real *x)
 /* y = e^(x − max x) / Σ e^(x − max x) over the classes K of x, y (N, K, …) */
 KERNEL(softmax)
 {
-    (void)numbers;
     for (int64_t block = 0; block < row_blocks(arrays[0]); block++) {
         Rows rows = rows_of(arrays[0], block);
         const real *x = (const real *)arrays[0].at + rows.first;
@@ -37,7 +36,6 @@ KERNEL(softmax)
 /* dx = y (dy − Σ dy y) over the classes K of dy, y, dx (N, K, …) */
 KERNEL(softmax_dx)
 {
-    (void)numbers;
     for (int64_t block = 0; block < row_blocks(arrays[1]); block++) {
         Rows rows = rows_of(arrays[1], block);
         const real *dy = (const real *)arrays[0].at + rows.first, *y = (const real *)arrays[1].at + rows.first;
@@ -53,7 +51,6 @@ KERNEL(softmax_dx)
 /* y = x − max x − log Σ e^(x − max x) over the classes K of x, y (N, K, …) */
 KERNEL(log_softmax)
 {
-    (void)numbers;
     for (int64_t block = 0; block < row_blocks(arrays[0]); block++) {
         Rows rows = rows_of(arrays[0], block);
         const real *x = (const real *)arrays[0].at + rows.first;
@@ -69,7 +66,6 @@ KERNEL(log_softmax)
 /* dx = dy − e^y Σ dy over the classes K of dy, y, dx (N, K, …) */
 KERNEL(log_softmax_dx)
 {
-    (void)numbers;
     for (int64_t block = 0; block < row_blocks(arrays[1]); block++) {
         Rows rows = rows_of(arrays[1], block);
         const real *dy = (const real *)arrays[0].at + rows.first, *y = (const real *)arrays[1].at + rows.first;
@@ -149,7 +145,6 @@ static void select_by_signs(Array values, const real *sign, const real *slope, r
 /* y = x where x > 0, else slope · x; x, y (N, C, …), slope (C) */
 KERNEL(prelu)
 {
-    (void)numbers;
     select_by_signs(arrays[0], arrays[0].at, arrays[1].at, arrays[2].at);
     return DONE;
 }
@@ -157,7 +152,6 @@ KERNEL(prelu)
 /* dx = dy where x > 0, else slope · dy */
 KERNEL(prelu_dx)
 {
-    (void)numbers;
     select_by_signs(arrays[0], arrays[1].at, arrays[2].at, arrays[3].at);
     return DONE;
 }
@@ -166,7 +160,6 @@ KERNEL(prelu_dx)
  * array, and these sums in float64. */
 KERNEL(prelu_dw)
 {
-    (void)numbers;
     enum { PART = 2048 };
     const real *dy = arrays[0].at, *x = arrays[1].at;
     real *dslope = arrays[2].at;

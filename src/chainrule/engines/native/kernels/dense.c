@@ -227,7 +227,6 @@ KERNEL(dense_dw)
 /* y[n] = x[n] + b for the channels of x (N, C, …), or for all its elements: b (C), or b (C, …). */
 KERNEL(add_bias)
 {
-    (void)numbers;
     const real *x = arrays[0].at, *b = arrays[1].at;
     real *y = arrays[2].at;
     int64_t width = size_from(arrays[0], 1), addends = size_from(arrays[1], 0), cells = width / addends;
@@ -239,7 +238,6 @@ KERNEL(add_bias)
 /* y[n] = b: x (N, …), b (K), y (N, K) */
 KERNEL(constant)
 {
-    (void)numbers;
     const real *b = arrays[1].at;
     real *y = arrays[2].at;
     int64_t width = arrays[2].shape[1];

@@ -4,8 +4,6 @@
 /* y = 1 / (1 + e^(-x)) */
 ELEMENTS(sigmoid)
 {
-    (void)arrays;
-    (void)numbers;
     for (int64_t k = 0; k < count; k += LANES) {
         const vec x_k = at(x[0] + k);
         put(y + k, logistic(x_k));
@@ -16,8 +14,6 @@ KERNEL(sigmoid) { return elementwise(compute_sigmoid, 1, arrays, numbers); }
 /* f'(x) = y (1 - y), dx = dy f'(x) */
 ELEMENTS(sigmoid_dx)
 {
-    (void)arrays;
-    (void)numbers;
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
         const vec dy_k = at(x[0] + k);
@@ -30,8 +26,6 @@ KERNEL(sigmoid_dx) { return elementwise(compute_sigmoid_dx, 2, arrays, numbers);
 /* y = tanh(x) */
 ELEMENTS(tanh)
 {
-    (void)arrays;
-    (void)numbers;
     for (int64_t k = 0; k < count; k += LANES) {
         const vec x_k = at(x[0] + k);
         put(y + k, hyperbolic_tangent(x_k));
@@ -42,8 +36,6 @@ KERNEL(tanh) { return elementwise(compute_tanh, 1, arrays, numbers); }
 /* f'(x) = 1 - y^(2), dx = dy f'(x) */
 ELEMENTS(tanh_dx)
 {
-    (void)arrays;
-    (void)numbers;
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
         const vec dy_k = at(x[0] + k);
@@ -56,8 +48,6 @@ KERNEL(tanh_dx) { return elementwise(compute_tanh_dx, 2, arrays, numbers); }
 /* y = arctan(x) */
 ELEMENTS(arctan)
 {
-    (void)arrays;
-    (void)numbers;
     for (int64_t k = 0; k < count; k += LANES) {
         const vec x_k = at(x[0] + k);
         put(y + k, arctangent(x_k));
@@ -68,8 +58,6 @@ KERNEL(arctan) { return elementwise(compute_arctan, 1, arrays, numbers); }
 /* f'(x) = 1 / (1 + x^(2)), dx = dy f'(x) */
 ELEMENTS(arctan_dx)
 {
-    (void)arrays;
-    (void)numbers;
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
         const vec dy_k = at(x[0] + k);
@@ -82,8 +70,6 @@ KERNEL(arctan_dx) { return elementwise(compute_arctan_dx, 2, arrays, numbers); }
 /* y = max(0, x) */
 ELEMENTS(relu)
 {
-    (void)arrays;
-    (void)numbers;
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
         const vec x_k = at(x[0] + k);
@@ -95,8 +81,6 @@ KERNEL(relu) { return elementwise(compute_relu, 1, arrays, numbers); }
 /* f'(x) = 0 if y <= 0, else 1, dx = dy f'(x) */
 ELEMENTS(relu_dx)
 {
-    (void)arrays;
-    (void)numbers;
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
         const vec dy_k = at(x[0] + k);
@@ -109,7 +93,6 @@ KERNEL(relu_dx) { return elementwise(compute_relu_dx, 2, arrays, numbers); }
 /* y = slope x if x <= 0, else x */
 ELEMENTS(leaky_relu)
 {
-    (void)arrays;
     const vec slope_ = spread((real)numbers[0].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -123,7 +106,6 @@ KERNEL(leaky_relu) { return elementwise(compute_leaky_relu, 1, arrays, numbers);
 /* f'(x) = slope if x <= 0, else 1, dx = dy f'(x) */
 ELEMENTS(leaky_relu_dx)
 {
-    (void)arrays;
     const vec slope_ = spread((real)numbers[0].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -138,8 +120,6 @@ KERNEL(leaky_relu_dx) { return elementwise(compute_leaky_relu_dx, 2, arrays, num
 /* y = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^(3)))) */
 ELEMENTS(gelu)
 {
-    (void)arrays;
-    (void)numbers;
     const vec c1_5957691216057308 = spread((real)1.5957691216057308);
     const vec one = spread((real)1);
     const vec c0_044715 = spread((real)0.044715);
@@ -154,8 +134,6 @@ KERNEL(gelu) { return elementwise(compute_gelu, 1, arrays, numbers); }
    dy f'(x) */
 ELEMENTS(gelu_dx)
 {
-    (void)arrays;
-    (void)numbers;
     const vec c64_0 = spread((real)64);
     const vec c1_5957691216057308 = spread((real)1.5957691216057308);
     const vec one = spread((real)1);
@@ -181,8 +159,6 @@ KERNEL(gelu_dx) { return elementwise(compute_gelu_dx, 2, arrays, numbers); }
 /* y = x P(x) */
 ELEMENTS(exact_gelu)
 {
-    (void)arrays;
-    (void)numbers;
     for (int64_t k = 0; k < count; k += LANES) {
         const vec x_k = at(x[0] + k);
         put(y + k, x_k * normal_distribution(x_k));
@@ -193,8 +169,6 @@ KERNEL(exact_gelu) { return elementwise(compute_exact_gelu, 1, arrays, numbers);
 /* f'(x) = P(x) + x e^(-x^(2) / 2) / sqrt(2 pi), dx = dy f'(x) */
 ELEMENTS(exact_gelu_dx)
 {
-    (void)arrays;
-    (void)numbers;
     for (int64_t k = 0; k < count; k += LANES) {
         const vec dy_k = at(x[0] + k);
         const vec x_k = at(x[1] + k);
@@ -206,7 +180,6 @@ KERNEL(exact_gelu_dx) { return elementwise(compute_exact_gelu_dx, 2, arrays, num
 /* y = low if x <= low, high if x >= high, else x */
 ELEMENTS(clip)
 {
-    (void)arrays;
     const vec low_ = spread((real)numbers[0].f);
     const vec high_ = spread((real)numbers[1].f);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -220,7 +193,6 @@ KERNEL(clip) { return elementwise(compute_clip, 1, arrays, numbers); }
 /* f'(x) = 0 if x <= low, 0 if x >= high, else 1, dx = dy f'(x) */
 ELEMENTS(clip_dx)
 {
-    (void)arrays;
     const vec low_ = spread((real)numbers[0].f);
     const vec high_ = spread((real)numbers[1].f);
     const vec zero = spread((real)0);
@@ -236,8 +208,6 @@ KERNEL(clip_dx) { return elementwise(compute_clip_dx, 2, arrays, numbers); }
 /* s = 1 / (1 + e^(-x)), y = x s */
 ELEMENTS(silu)
 {
-    (void)arrays;
-    (void)numbers;
     for (int64_t k = 0; k < count; k += LANES) {
         const vec x_k = at(x[0] + k);
         put(y + k, x_k * logistic(x_k));
@@ -248,8 +218,6 @@ KERNEL(silu) { return elementwise(compute_silu, 1, arrays, numbers); }
 /* s = 1 / (1 + e^(-x)), f'(x) = s (1 + x (1 - s)), dx = dy f'(x) */
 ELEMENTS(silu_dx)
 {
-    (void)arrays;
-    (void)numbers;
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
         const vec dy_k = at(x[0] + k);
@@ -263,8 +231,6 @@ KERNEL(silu_dx) { return elementwise(compute_silu_dx, 2, arrays, numbers); }
 /* y = 0 if x <= -3, 1 if x >= 3, else (x + 3) / 6 */
 ELEMENTS(hard_sigmoid)
 {
-    (void)arrays;
-    (void)numbers;
     const vec three = spread((real)3);
     const vec six = spread((real)6);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -278,8 +244,6 @@ KERNEL(hard_sigmoid) { return elementwise(compute_hard_sigmoid, 1, arrays, numbe
 /* f'(x) = 0 if x <= -3, 0 if x >= 3, else 1 / 6, dx = dy f'(x) */
 ELEMENTS(hard_sigmoid_dx)
 {
-    (void)arrays;
-    (void)numbers;
     const vec zero = spread((real)0);
     const vec c0_16666666666666666 = spread((real)0.16666666666666666);
     const vec three = spread((real)3);
@@ -296,8 +260,6 @@ KERNEL(hard_sigmoid_dx) { return elementwise(compute_hard_sigmoid_dx, 2, arrays,
 /* y = 0 if x <= -3, x if x >= 3, else x (x + 3) / 6 */
 ELEMENTS(hard_swish)
 {
-    (void)arrays;
-    (void)numbers;
     const vec three = spread((real)3);
     const vec six = spread((real)6);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -311,8 +273,6 @@ KERNEL(hard_swish) { return elementwise(compute_hard_swish, 1, arrays, numbers);
 /* f'(x) = 0 if x <= -3, 1 if x >= 3, else (2 x + 3) / 6, dx = dy f'(x) */
 ELEMENTS(hard_swish_dx)
 {
-    (void)arrays;
-    (void)numbers;
     const vec zero = spread((real)0);
     const vec two = spread((real)2);
     const vec three = spread((real)3);
@@ -330,7 +290,6 @@ KERNEL(hard_swish_dx) { return elementwise(compute_hard_swish_dx, 2, arrays, num
 /* y = x if x > 0, else alpha (e^(x) - 1) */
 ELEMENTS(elu)
 {
-    (void)arrays;
     const vec alpha_ = spread((real)numbers[0].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -344,7 +303,6 @@ KERNEL(elu) { return elementwise(compute_elu, 1, arrays, numbers); }
 /* f'(x) = 1 if x > 0, else alpha e^(x), dx = dy f'(x) */
 ELEMENTS(elu_dx)
 {
-    (void)arrays;
     const vec alpha_ = spread((real)numbers[0].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -359,8 +317,6 @@ KERNEL(elu_dx) { return elementwise(compute_elu_dx, 2, arrays, numbers); }
 /* y = max(x, 0) + log1p(e^(-max(x, -x))) */
 ELEMENTS(softplus)
 {
-    (void)arrays;
-    (void)numbers;
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
         const vec x_k = at(x[0] + k);
@@ -372,8 +328,6 @@ KERNEL(softplus) { return elementwise(compute_softplus, 1, arrays, numbers); }
 /* f'(x) = 1 / (1 + e^(-x)), dx = dy f'(x) */
 ELEMENTS(softplus_dx)
 {
-    (void)arrays;
-    (void)numbers;
     for (int64_t k = 0; k < count; k += LANES) {
         const vec dy_k = at(x[0] + k);
         const vec x_k = at(x[1] + k);
@@ -385,8 +339,6 @@ KERNEL(softplus_dx) { return elementwise(compute_softplus_dx, 2, arrays, numbers
 /* u = log1p(e^(x)), t = tanh(u), y = x t */
 ELEMENTS(mish)
 {
-    (void)arrays;
-    (void)numbers;
     const vec one = spread((real)1);
     const vec two = spread((real)2);
     const vec zero = spread((real)0);
@@ -404,8 +356,6 @@ KERNEL(mish) { return elementwise(compute_mish, 1, arrays, numbers); }
 /* u = log1p(e^(x)), t = tanh(u), s = 1 / (1 + e^(-x)), f'(x) = t + x s (1 - t^(2)), dx = dy f'(x) */
 ELEMENTS(mish_dx)
 {
-    (void)arrays;
-    (void)numbers;
     const vec one = spread((real)1);
     const vec two = spread((real)2);
     const vec zero = spread((real)0);
@@ -424,8 +374,6 @@ KERNEL(mish_dx) { return elementwise(compute_mish_dx, 2, arrays, numbers); }
 /* y = x / (1 + max(x, -x)) */
 ELEMENTS(softsign)
 {
-    (void)arrays;
-    (void)numbers;
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
         const vec x_k = at(x[0] + k);
@@ -437,8 +385,6 @@ KERNEL(softsign) { return elementwise(compute_softsign, 1, arrays, numbers); }
 /* f'(x) = 1 / (1 + max(x, -x))^(2), dx = dy f'(x) */
 ELEMENTS(softsign_dx)
 {
-    (void)arrays;
-    (void)numbers;
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
         const vec dy_k = at(x[0] + k);
@@ -452,7 +398,6 @@ KERNEL(softsign_dx) { return elementwise(compute_softsign_dx, 2, arrays, numbers
 /* y = 0 if x <= threshold, else x */
 ELEMENTS(thresholded_relu)
 {
-    (void)arrays;
     const vec threshold_ = spread((real)numbers[0].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -465,7 +410,6 @@ KERNEL(thresholded_relu) { return elementwise(compute_thresholded_relu, 1, array
 /* f'(x) = 0 if x <= threshold, else 1, dx = dy f'(x) */
 ELEMENTS(thresholded_relu_dx)
 {
-    (void)arrays;
     const vec threshold_ = spread((real)numbers[0].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -479,7 +423,6 @@ KERNEL(thresholded_relu_dx) { return elementwise(compute_thresholded_relu_dx, 2,
 /* y = 0 if max(x, -x) <= threshold, x + bias if x < 0, else x - bias */
 ELEMENTS(shrink)
 {
-    (void)arrays;
     const vec threshold_ = spread((real)numbers[0].f);
     const vec bias_ = spread((real)numbers[1].f);
     const vec zero = spread((real)0);
@@ -497,7 +440,6 @@ KERNEL(shrink) { return elementwise(compute_shrink, 1, arrays, numbers); }
 /* f'(x) = 0 if max(x, -x) <= threshold, else 1, dx = dy f'(x) */
 ELEMENTS(shrink_dx)
 {
-    (void)arrays;
     const vec threshold_ = spread((real)numbers[0].f);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -512,7 +454,6 @@ KERNEL(shrink_dx) { return elementwise(compute_shrink_dx, 2, arrays, numbers); }
 /* y = gamma x if x > 0, else gamma alpha (e^(x) - 1) */
 ELEMENTS(selu)
 {
-    (void)arrays;
     const vec alpha_ = spread((real)numbers[0].f);
     const vec gamma_ = spread((real)numbers[1].f);
     const vec zero = spread((real)0);
@@ -528,7 +469,6 @@ KERNEL(selu) { return elementwise(compute_selu, 1, arrays, numbers); }
 /* f'(x) = gamma if x > 0, else gamma alpha e^(x), dx = dy f'(x) */
 ELEMENTS(selu_dx)
 {
-    (void)arrays;
     const vec alpha_ = spread((real)numbers[0].f);
     const vec gamma_ = spread((real)numbers[1].f);
     const vec zero = spread((real)0);
@@ -545,7 +485,6 @@ KERNEL(selu_dx) { return elementwise(compute_selu_dx, 2, arrays, numbers); }
 /* y = scale x + shift */
 ELEMENTS(rescaling)
 {
-    (void)arrays;
     const vec scale_ = spread((real)numbers[0].f);
     const vec shift_ = spread((real)numbers[1].f);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -558,7 +497,6 @@ KERNEL(rescaling) { return elementwise(compute_rescaling, 1, arrays, numbers); }
 /* f'(x) = scale, dx = dy f'(x) */
 ELEMENTS(rescaling_dx)
 {
-    (void)arrays;
     const vec scale_ = spread((real)numbers[0].f);
     for (int64_t k = 0; k < count; k += LANES) {
         const vec dy_k = at(x[0] + k);
@@ -570,8 +508,6 @@ KERNEL(rescaling_dx) { return elementwise(compute_rescaling_dx, 2, arrays, numbe
 /* y = -x if x < 0, else x */
 ELEMENTS(absolute)
 {
-    (void)arrays;
-    (void)numbers;
     for (int64_t k = 0; k < count; k += LANES) {
         const vec x_k = at(x[0] + k);
         put(y + k, magnitude(x_k));
@@ -582,8 +518,6 @@ KERNEL(absolute) { return elementwise(compute_absolute, 1, arrays, numbers); }
 /* f'(x) = -1 if x < 0, 1 if x > 0, else x, dx = dy f'(x) */
 ELEMENTS(absolute_dx)
 {
-    (void)arrays;
-    (void)numbers;
     const vec one = spread((real)1);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -600,8 +534,6 @@ KERNEL(absolute_dx) { return elementwise(compute_absolute_dx, 2, arrays, numbers
 /* y = e^(x) */
 ELEMENTS(exp)
 {
-    (void)arrays;
-    (void)numbers;
     const vec two = spread((real)2);
     const vec one = spread((real)1);
     const vec zero = spread((real)0);
@@ -618,8 +550,6 @@ KERNEL(exp) { return elementwise(compute_exp, 1, arrays, numbers); }
 /* f'(x) = y, dx = dy f'(x) */
 ELEMENTS(exp_dx)
 {
-    (void)arrays;
-    (void)numbers;
     for (int64_t k = 0; k < count; k += LANES) {
         const vec dy_k = at(x[0] + k);
         const vec y_k = at(x[1] + k);
@@ -631,8 +561,6 @@ KERNEL(exp_dx) { return elementwise(compute_exp_dx, 2, arrays, numbers); }
 /* y = sqrt(x) */
 ELEMENTS(sqrt)
 {
-    (void)arrays;
-    (void)numbers;
     for (int64_t k = 0; k < count; k += LANES) {
         const vec x_k = at(x[0] + k);
         put(y + k, square_root(x_k));
@@ -643,8 +571,6 @@ KERNEL(sqrt) { return elementwise(compute_sqrt, 1, arrays, numbers); }
 /* f'(x) = 1 / (2 y), dx = dy f'(x) */
 ELEMENTS(sqrt_dx)
 {
-    (void)arrays;
-    (void)numbers;
     const vec one = spread((real)1);
     const vec two = spread((real)2);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -658,8 +584,6 @@ KERNEL(sqrt_dx) { return elementwise(compute_sqrt_dx, 2, arrays, numbers); }
 /* y = log(x) */
 ELEMENTS(log)
 {
-    (void)arrays;
-    (void)numbers;
     for (int64_t k = 0; k < count; k += LANES) {
         const vec x_k = at(x[0] + k);
         put(y + k, logarithm(x_k));
@@ -670,8 +594,6 @@ KERNEL(log) { return elementwise(compute_log, 1, arrays, numbers); }
 /* f'(x) = 1 / x, dx = dy f'(x) */
 ELEMENTS(log_dx)
 {
-    (void)arrays;
-    (void)numbers;
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
         const vec dy_k = at(x[0] + k);
@@ -684,8 +606,6 @@ KERNEL(log_dx) { return elementwise(compute_log_dx, 2, arrays, numbers); }
 /* y = 1 / x */
 ELEMENTS(reciprocal)
 {
-    (void)arrays;
-    (void)numbers;
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
         const vec x_k = at(x[0] + k);
@@ -697,8 +617,6 @@ KERNEL(reciprocal) { return elementwise(compute_reciprocal, 1, arrays, numbers);
 /* f'(x) = -y^(2), dx = dy f'(x) */
 ELEMENTS(reciprocal_dx)
 {
-    (void)arrays;
-    (void)numbers;
     for (int64_t k = 0; k < count; k += LANES) {
         const vec dy_k = at(x[0] + k);
         const vec y_k = at(x[1] + k);
@@ -710,8 +628,6 @@ KERNEL(reciprocal_dx) { return elementwise(compute_reciprocal_dx, 2, arrays, num
 /* y = 2 P(sqrt(2) x) - 1 */
 ELEMENTS(erf)
 {
-    (void)arrays;
-    (void)numbers;
     const vec half = spread((real)0.5);
     const vec c0_0007575757575757576 = spread((real)0.0007575757575757576);
     const vec c0_00010683760683760684 = spread((real)0.00010683760683760684);
@@ -746,8 +662,6 @@ KERNEL(erf) { return elementwise(compute_erf, 1, arrays, numbers); }
 /* f'(x) = 2 / sqrt(pi) e^(-x^(2)), dx = dy f'(x) */
 ELEMENTS(erf_dx)
 {
-    (void)arrays;
-    (void)numbers;
     const vec c2_8284271247461903 = spread((real)2.8284271247461903);
     const vec c1_4142135623730951 = spread((real)1.4142135623730951);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -761,8 +675,6 @@ KERNEL(erf_dx) { return elementwise(compute_erf_dx, 2, arrays, numbers); }
 /* y = 0 if x <= 0, 1 if x > 0, else x */
 ELEMENTS(heaviside)
 {
-    (void)arrays;
-    (void)numbers;
     const vec zero = spread((real)0);
     const vec one = spread((real)1);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -776,8 +688,6 @@ KERNEL(heaviside) { return elementwise(compute_heaviside, 1, arrays, numbers); }
 /* f'(x) = 0 x, dx = dy f'(x) */
 ELEMENTS(heaviside_dx)
 {
-    (void)arrays;
-    (void)numbers;
     for (int64_t k = 0; k < count; k += LANES) {
         const vec dy_k = at(x[0] + k);
         const vec x_k = at(x[1] + k);
@@ -789,7 +699,6 @@ KERNEL(heaviside_dx) { return elementwise(compute_heaviside_dx, 2, arrays, numbe
 /* q = max(low, min(round(x / scale) + zero, high)), y = scale (q - zero) */
 ELEMENTS(fake_quantize)
 {
-    (void)arrays;
     const vec scale_ = spread((real)numbers[0].f);
     const vec zero_ = spread((real)numbers[1].f);
     const vec low_ = spread((real)numbers[2].f);
@@ -807,8 +716,6 @@ KERNEL(fake_quantize) { return elementwise(compute_fake_quantize, 1, arrays, num
 /* f'(x) = 0 x, dx = dy f'(x) */
 ELEMENTS(fake_quantize_dx)
 {
-    (void)arrays;
-    (void)numbers;
     for (int64_t k = 0; k < count; k += LANES) {
         const vec dy_k = at(x[0] + k);
         const vec x_k = at(x[1] + k);
@@ -820,8 +727,6 @@ KERNEL(fake_quantize_dx) { return elementwise(compute_fake_quantize_dx, 2, array
 /* y = 1 if a = b, else 0 */
 ELEMENTS(equal)
 {
-    (void)arrays;
-    (void)numbers;
     const vec one = spread((real)1);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -835,8 +740,6 @@ KERNEL(equal) { return elementwise(compute_equal, 2, arrays, numbers); }
 /* y = 1 if a > b, else 0 */
 ELEMENTS(greater)
 {
-    (void)arrays;
-    (void)numbers;
     const vec one = spread((real)1);
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -850,8 +753,6 @@ KERNEL(greater) { return elementwise(compute_greater, 2, arrays, numbers); }
 /* dx = 0 if x < other, dy / 2 if x = other, else dy */
 ELEMENTS(maximum_dx)
 {
-    (void)arrays;
-    (void)numbers;
     const vec zero = spread((real)0);
     const vec two = spread((real)2);
     for (int64_t k = 0; k < count; k += LANES) {
@@ -868,8 +769,6 @@ KERNEL(maximum_dx) { return elementwise(compute_maximum_dx, 3, arrays, numbers);
 /* y = b if test = 0, else a */
 ELEMENTS(where)
 {
-    (void)arrays;
-    (void)numbers;
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
         const vec test_k = at(x[0] + k);
@@ -883,8 +782,6 @@ KERNEL(where) { return elementwise(compute_where, 3, arrays, numbers); }
 /* da = 0 if test = 0, else dy */
 ELEMENTS(where_da)
 {
-    (void)arrays;
-    (void)numbers;
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
         const vec dy_k = at(x[0] + k);
@@ -897,8 +794,6 @@ KERNEL(where_da) { return elementwise(compute_where_da, 2, arrays, numbers); }
 /* db = dy if test = 0, else 0 */
 ELEMENTS(where_db)
 {
-    (void)arrays;
-    (void)numbers;
     const vec zero = spread((real)0);
     for (int64_t k = 0; k < count; k += LANES) {
         const vec dy_k = at(x[0] + k);

@@ -4,7 +4,6 @@
 /* loss = 1/2 sum_(k) (p - t)^(2) */
 KERNEL(half_squared_error)
 {
-    (void)numbers;
     const vec half = spread((real)0.5);
     for (int64_t block = 0; block < row_blocks(arrays[0]); block++) {
         const Rows rows = rows_of(arrays[0], block);
@@ -28,7 +27,6 @@ KERNEL(half_squared_error)
 /* loss = 1/K sum_(k) (p - t)^(2) */
 KERNEL(mean_squared_error)
 {
-    (void)numbers;
     const vec K_ = spread((real)arrays[0].shape[1]);
     for (int64_t block = 0; block < row_blocks(arrays[0]); block++) {
         const Rows rows = rows_of(arrays[0], block);
@@ -52,7 +50,6 @@ KERNEL(mean_squared_error)
 /* S = sum_(k) abs(p - t), loss = S / K */
 KERNEL(mean_absolute_error)
 {
-    (void)numbers;
     const vec K_ = spread((real)arrays[0].shape[1]);
     for (int64_t block = 0; block < row_blocks(arrays[0]); block++) {
         const Rows rows = rows_of(arrays[0], block);
@@ -75,7 +72,6 @@ KERNEL(mean_absolute_error)
 /* d = p - t, h = d^(2) / 2 if abs(d) <= 1, else abs(d) - 1/2, S = sum_(k) h, loss = S / K */
 KERNEL(huber)
 {
-    (void)numbers;
     const vec K_ = spread((real)arrays[0].shape[1]);
     const vec one = spread((real)1);
     const vec two = spread((real)2);
@@ -133,7 +129,6 @@ KERNEL(quantile)
 /* p_hat = max(epsilon, p), loss = 1/K sum_(k) (p - t log(p_hat)) */
 KERNEL(poisson)
 {
-    (void)numbers;
     const vec K_ = spread((real)arrays[0].shape[1]);
     const vec ε_ = spread((real)MACHINE_EPSILON);
     for (int64_t block = 0; block < row_blocks(arrays[0]); block++) {
@@ -158,7 +153,6 @@ KERNEL(poisson)
 /* loss = 1/K sum_(k) (e^(z) - t z) */
 KERNEL(exp_poisson)
 {
-    (void)numbers;
     const vec K_ = spread((real)arrays[0].shape[1]);
     for (int64_t block = 0; block < row_blocks(arrays[0]); block++) {
         const Rows rows = rows_of(arrays[0], block);
@@ -181,7 +175,6 @@ KERNEL(exp_poisson)
 /* p_hat = max(epsilon, min(p, 1 - epsilon)), loss = -1/K sum_(k) (t log(p_hat) + (1 - t) log(1 - p_hat)) */
 KERNEL(binary_cross_entropy)
 {
-    (void)numbers;
     const vec K_ = spread((real)arrays[0].shape[1]);
     const vec ε_ = spread((real)MACHINE_EPSILON);
     const vec one = spread((real)1);
@@ -209,7 +202,6 @@ KERNEL(binary_cross_entropy)
 /* p_hat = max(epsilon, min(p, 1)), loss = -sum_(k) t log(p_hat) */
 KERNEL(categorical_cross_entropy)
 {
-    (void)numbers;
     const vec ε_ = spread((real)MACHINE_EPSILON);
     const vec one = spread((real)1);
     for (int64_t block = 0; block < row_blocks(arrays[0]); block++) {
@@ -235,7 +227,6 @@ KERNEL(categorical_cross_entropy)
 /* m = max_(k) z, S = sum_(k) e^(z - m), lse = m + log(S), loss = sum_(k) t (lse - z) */
 KERNEL(softmax_cross_entropy)
 {
-    (void)numbers;
     for (int64_t block = 0; block < row_blocks(arrays[0]); block++) {
         const Rows rows = rows_of(arrays[0], block);
         const real *z = (const real *)arrays[0].at + rows.first;
@@ -275,7 +266,6 @@ KERNEL(softmax_cross_entropy)
    / K */
 KERNEL(sigmoid_cross_entropy)
 {
-    (void)numbers;
     const vec K_ = spread((real)arrays[0].shape[1]);
     const vec one = spread((real)1);
     const vec zero = spread((real)0);
@@ -305,7 +295,6 @@ KERNEL(sigmoid_cross_entropy)
    sum_(k) f, loss = -S / K */
 KERNEL(binary_focal_cross_entropy)
 {
-    (void)numbers;
     const vec K_ = spread((real)arrays[0].shape[1]);
     const vec ε_ = spread((real)MACHINE_EPSILON);
     const vec one = spread((real)1);
@@ -335,7 +324,6 @@ KERNEL(binary_focal_cross_entropy)
 /* p_hat = max(epsilon, min(p, 1)), loss = -sum_(k) t (1 - p_hat)^(2) log(p_hat) */
 KERNEL(categorical_focal_cross_entropy)
 {
-    (void)numbers;
     const vec ε_ = spread((real)MACHINE_EPSILON);
     const vec one = spread((real)1);
     for (int64_t block = 0; block < row_blocks(arrays[0]); block++) {
@@ -363,7 +351,6 @@ KERNEL(categorical_focal_cross_entropy)
    e^(z)), f = t r^(2) a + (1 - t) y_hat^(2) b, S = sum_(k) f, loss = S / K */
 KERNEL(sigmoid_focal_cross_entropy)
 {
-    (void)numbers;
     const vec K_ = spread((real)arrays[0].shape[1]);
     const vec zero = spread((real)0);
     const vec one = spread((real)1);
@@ -396,7 +383,6 @@ KERNEL(sigmoid_focal_cross_entropy)
    - z) */
 KERNEL(softmax_focal_cross_entropy)
 {
-    (void)numbers;
     const vec one = spread((real)1);
     for (int64_t block = 0; block < row_blocks(arrays[0]); block++) {
         const Rows rows = rows_of(arrays[0], block);
@@ -763,7 +749,6 @@ KERNEL(softmax_focal_cross_entropy_dp)
 /* right = sum_(k) ((p >= 0.5) = (t >= 0.5)), correct = right / K */
 KERNEL(correct_labels)
 {
-    (void)numbers;
     const vec K_ = spread((real)arrays[0].shape[1]);
     const vec one = spread((real)1);
     const vec zero = spread((real)0);

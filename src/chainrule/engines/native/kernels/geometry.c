@@ -86,7 +86,6 @@ INLINE int64_t place_of(real index, int64_t size) { return index > 0 && index < 
 /* y[n, e] = x[n, i[e]]: x (N, F), i and y (N, E) with E elements. */
 KERNEL(gather)
 {
-    (void)numbers;
     const real *x = arrays[0].at, *i = arrays[1].at;
     real *y = arrays[2].at;
     int64_t size = arrays[0].shape[1], count = arrays[2].shape[1];
@@ -98,7 +97,6 @@ KERNEL(gather)
 /* dx[n, i[e]] += dy[n, e] */
 KERNEL(gather_dx)
 {
-    (void)numbers;
     const real *dy = arrays[0].at, *i = arrays[1].at;
     real *dx = arrays[2].at;
     int64_t count = arrays[0].shape[1], size = size_from(arrays[2], 1);

@@ -21,7 +21,6 @@ static Sums sums_of_class(const real *p, const real *t, int64_t positions)
 /* loss = 1 − 1/K Σ (2 Σ p t + 1)/(Σ p + t + 1), for each sample */
 KERNEL(dice)
 {
-    (void)numbers;
     const real *p = arrays[0].at, *t = arrays[1].at;
     real *loss = arrays[2].at;
     int64_t classes = arrays[0].shape[1], positions = size_from(arrays[0], 2);
@@ -64,7 +63,6 @@ static int64_t index_of_largest(const real *row, int64_t classes, int64_t stride
 /* right = 1 for each row where the maxima of p and t have the same index, else 0 */
 KERNEL(correct)
 {
-    (void)numbers;
     const real *p = arrays[0].at, *t = arrays[1].at;
     real *right = arrays[2].at;
     int64_t classes = arrays[0].shape[1], positions = size_from(arrays[0], 2);

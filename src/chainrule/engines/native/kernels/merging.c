@@ -18,7 +18,6 @@ KERNEL(add)
 /* dx = dy */
 KERNEL(add_dx)
 {
-    (void)numbers;
     memcpy(arrays[1].at, arrays[0].at, (size_t)size_from(arrays[0], 0) * sizeof(real));
     return DONE;
 }
@@ -26,7 +25,6 @@ KERNEL(add_dx)
 /* y = a · b */
 KERNEL(multiply)
 {
-    (void)numbers;
     const real *a = arrays[0].at, *b = arrays[1].at;
     real *y = arrays[2].at;
     int64_t size = size_from(arrays[2], 0);
@@ -37,7 +35,6 @@ KERNEL(multiply)
 /* y = a · b, where b (N, C, 1, 1) has one factor for each image of a (N, C, H, W). */
 KERNEL(multiply_images)
 {
-    (void)numbers;
     const real *a = arrays[0].at, *b = arrays[1].at;
     real *y = arrays[2].at;
     int64_t images = size_from(arrays[1], 0), cells = size_from(arrays[2], 0) / max64(images, 1);
@@ -49,7 +46,6 @@ KERNEL(multiply_images)
 /* y = max(a, b); NaN propagates. */
 KERNEL(maximum)
 {
-    (void)numbers;
     const real *a = arrays[0].at, *b = arrays[1].at;
     real *y = arrays[2].at;
     int64_t size = size_from(arrays[2], 0);
@@ -63,7 +59,6 @@ KERNEL(maximum)
 /* y = min(a, b); NaN propagates. */
 KERNEL(minimum)
 {
-    (void)numbers;
     const real *a = arrays[0].at, *b = arrays[1].at;
     real *y = arrays[2].at;
     int64_t size = size_from(arrays[2], 0);
@@ -106,7 +101,6 @@ INLINE int64_t repeated_start(int64_t number, Run run, Array inside, Array outsi
 /* y = x, repeated along the axes of x of size 1. */
 KERNEL(broadcast)
 {
-    (void)numbers;
     Run run = run_of(arrays[0], arrays[1]);
     real *y = arrays[1].at;
     int64_t runs = size_from(arrays[1], 0) / max64(run.length, 1);
@@ -120,7 +114,6 @@ KERNEL(broadcast)
 /* dx = Σ dy over the elements that were repeated, in order. */
 KERNEL(broadcast_dx)
 {
-    (void)numbers;
     Run run = run_of(arrays[1], arrays[0]);
     const real *dy = arrays[0].at;
     int64_t runs = size_from(arrays[0], 0) / max64(run.length, 1);

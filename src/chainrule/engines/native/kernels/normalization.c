@@ -334,7 +334,6 @@ KERNEL(running_statistics)
 /* The mean and variance of each channel of each sample: x (N, C, …), moments (N, 2, C). */
 KERNEL(batch_norm_moments)
 {
-    (void)numbers;
     const real *x = arrays[0].at;
     real *moments = arrays[1].at;
     Rows rows = rows_of(arrays[0]);
@@ -386,7 +385,6 @@ KERNEL(batch_norm_scale)
 /* Σ dy (x − μ) and Σ dy of each channel of each sample: dy, x (N, C, …), products (N, 2, C). */
 KERNEL(batch_norm_products)
 {
-    (void)numbers;
     const real *dy = arrays[0].at, *x = arrays[1].at, *mean = arrays[2].at;
     real *products = arrays[3].at;
     Rows rows = rows_of(arrays[1]);
@@ -424,7 +422,6 @@ KERNEL(batch_norm_coefficients)
 /* dx = scale · (dy − mean_gradient − (x − μ) · correlation): dy, x, dx (N, C, …), coefficients (3, C). */
 KERNEL(batch_norm_combination)
 {
-    (void)numbers;
     real *coefficients = arrays[3].at;
     Rows rows = rows_of(arrays[1]);
     Coefficients of = {coefficients, coefficients + rows.channels, coefficients + 2 * rows.channels};

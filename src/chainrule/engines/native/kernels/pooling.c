@@ -153,7 +153,6 @@ KERNEL(max_pool)
 /* dx[winner] += dy for each window: dy, winner (N, C, H', W'), dx (N, C, H, W). */
 KERNEL(max_pool_dx)
 {
-    (void)numbers;
     const real *dy = arrays[0].at;
     const int32_t *winner = arrays[1].at;
     real *dx = arrays[2].at;

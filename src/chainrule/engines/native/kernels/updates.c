@@ -3,9 +3,6 @@
  * An update is one pass over parameters p, gradients g and moments, all (P), and works in place. `sums` contains Σ
  * loss, the number of correct predictions, and then numbers that add up to Σ g², in float64. */
 #include "row_sums.h"
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#endif
 
 /* min(1, limit / (norm + 10⁻⁶)) */
 INLINE double clipping(double norm, double limit)
@@ -110,7 +107,6 @@ KERNEL(add_up)
 /* sums (P) = Σ of the rows of parts (T, P), in order */
 KERNEL(add_parts)
 {
-    (void)numbers;
     const real *parts = arrays[0].at;
     real *sums = arrays[1].at;
     int64_t size = arrays[1].shape[0];
@@ -123,7 +119,6 @@ KERNEL(add_parts)
 /* sums[0] += Σ loss, sums[1] += Σ correct: loss and correct (N) */
 KERNEL(ends)
 {
-    (void)numbers;
     const real *loss = arrays[0].at, *correct = arrays[1].at;
     double *sums = arrays[2].at;
     for (int64_t n = 0; n < arrays[0].shape[0]; n++) {
@@ -143,28 +138,9 @@ KERNEL(scaled)
 }
 
 /* The processor's time-stamp counter; 0 where there is none. */
-INLINE double ticks(void)
-{
-#if defined(__x86_64__)
-    return (double)__rdtsc();
-#else
-    return 0;
-#endif
-}
-
-/* Add the time since the last stamp, which times[0] contains, to a column; column 0: only set the stamp. */
-KERNEL(stamp)
-{
-    double *times = arrays[0].at, now = ticks();
-    if (numbers[0].i > 0) times[numbers[0].i] += now - times[0];
-    times[0] = now;
-    return DONE;
-}
-
 /* copy = values */
 KERNEL(copied)
 {
-    (void)numbers;
     memcpy(arrays[1].at, arrays[0].at, (size_t)arrays[0].shape[0] * sizeof(real));
     return DONE;
 }
@@ -192,7 +168,6 @@ KERNEL(accepted)
 /* sums[2] += |dy|² |x|², which is Σ g² of the gradient g = dy xᵀ of a dense layer for one sample. */
 KERNEL(outer_squares)
 {
-    (void)numbers;
     double x_square = part_sums(NULL, arrays[0].at, size_from(arrays[0], 0), 0).first;
     ((double *)arrays[2].at)[2] += x_square * part_sums(NULL, arrays[1].at, size_from(arrays[1], 0), 0).first;
     return DONE;

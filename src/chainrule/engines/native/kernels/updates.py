@@ -69,11 +69,6 @@ def scaled(g, scale=1.0):
 
 
 @in_c
-def stamp(times, column=0):
-    """Add the time since the last stamp, which times[0] contains, to a column; column 0: only set the stamp."""
-
-
-@in_c
 def copied(values, copy):
     """Copy `values` to `copy`."""
 

@@ -1,4 +1,4 @@
-"""docs/kernels.md names every kernel under its file, and the kernels of its convolutions for each register width."""
+"""docs/compiled-engine.md names every kernel under its file, and the kernels of its convolutions for each register width."""
 
 import json
 import platform
@@ -13,7 +13,7 @@ from chainrule.engines.native.kernels.registry import Conditions
 from chainrule.engines.native.kernels.selection import KERNELS, known, select_kernel
 from chainrule.engines.native.library import WIDTH
 
-PAGE = Path(__file__).parents[2] / "docs" / "kernels.md"
+PAGE = Path(__file__).parents[2] / "docs" / "compiled-engine.md"
 WIDTHS = 128, 256, 512  # bits: the columns of the page
 CONVOLUTION = re.compile(r"(\d+) → (\d+), (\d+)×(\d+) on (\d+)×(\d+)(?:, stride (\d+))?(?:, (\d+) groups)?")
 
@@ -48,7 +48,7 @@ def examples() -> dict[tuple[str, int], list[str]]:
 
 
 def test_the_page_names_every_kernel_under_its_file() -> None:
-    assert {*re.findall(r"`([a-z]\w*)`", PAGE.read_text(encoding="utf-8"))} == {*known()}
+    assert {*re.findall(r"`([a-z]\w*)`", PAGE.read_text(encoding="utf-8"))} >= {*known()}
     listed = [row for row in rows() if row[0].startswith("`kernels/") and len(row) == 2]
     files = {name: row[0].strip("`").removeprefix("kernels/") for row in listed for name in re.findall(r"\w+", row[1])}
     assert files == {name: f"{entry.family}.py" for name, entry in KERNELS.items()}

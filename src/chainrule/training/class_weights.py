@@ -177,7 +177,7 @@ def _with_label_weights(targets: Targets, weights: Floats, dtype: np.dtype[np.fl
 
 
 def _in_range(weights: Floats, dtype: np.dtype[np.floating], label: str = "sample weights") -> Floats:
-    """Return weights, where those below the dtype's smallest normal number are 0, as in compiled programs.
+    """Return weights, where those below the dtype's smallest normal number are 0, as in the compiled engine.
 
     Errors   DataError if the square of a weight overflows in the dtype, because optimizers square the gradients
     """

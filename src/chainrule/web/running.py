@@ -15,9 +15,8 @@ from chainrule.web.frames import Frame, Timeline
 from chainrule.web.replaying import Replayer
 from chainrule.web.threads import lower_priority
 
-COMPILING = "compiling the step for this machine …"
 COMMAND_TIMEOUT = 5.0  # seconds that a command waits for the training thread
-EXIT_TIMEOUT = 0.5  # seconds that the server's exit waits for the training thread, which may be compiling
+EXIT_TIMEOUT = 0.5  # seconds that the server's exit waits for the training thread
 
 
 class Running(Callback):
@@ -139,9 +138,7 @@ class Running(Callback):
 
     def _train(self) -> None:
         try:
-            self.message = COMPILING
             self.replayer.prepare()
-            self.message = None
             with self._lock:
                 self._taking = True
                 self.trainer.stop = False

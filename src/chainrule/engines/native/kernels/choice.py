@@ -9,7 +9,7 @@ filters.py       vectors of filters; transposes all weights, for any number of s
 taps.py          vectors of filters, tap by tap: skips padding, but loads and stores the sums for every tap
 winograd.py      36 products per tile instead of 144 (3×3) or 100 (5×5), plus transforms
 
-docs/compiled-engine.md states how the costs were fitted, and how much slower the chosen kernels are than the fastest.
+docs/compiled-engine.md shows what is chosen.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""docs/compiled-engine.md names every kernel under its file, and the kernels of its convolutions for each register width."""
+"""docs/compiled-engine.md names every kernel under its file, and those of its convolutions for each register width."""
 
 import json
 import platform

@@ -10,7 +10,7 @@ from web.looked_at import NOBODY, RECIPE, assert_steps, completed, finished, ope
 
 from chainrule.errors import OptionError
 from chainrule.training.optimizers import SGD, Momentum
-from chainrule.training.schedules import Cosine, OneCycle, Schedule, Step, Triangular
+from chainrule.training.schedules import Cosine, OneCycle, Schedule, Step, Triangular, WarmUp
 from chainrule.web.frames import Frame, Timeline, early_step
 from chainrule.web.replaying import Cancelled
 from chainrule.web.session import Session
@@ -143,7 +143,7 @@ def test_the_page_opens_where_the_loss_begins_to_fall() -> None:
 
 
 @pytest.mark.parametrize(
-    "schedule", [OneCycle(), Cosine(), Triangular(), Step(1), Schedule()], ids=lambda each: each.name
+    "schedule", [OneCycle(), Cosine(), Triangular(), Step(1), WarmUp(), Schedule()], ids=lambda each: each.name
 )
 def test_a_step_after_the_end_is_one_that_can_be_seen(data: Path, schedule: Schedule) -> None:
     """Its rate is at least a hundredth of the largest, and the page says it before the step is taken."""

@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.engines.protocol import Array
 from chainrule.training.history import Epoch
 from chainrule.training.recipe import Recipe
-from chainrule.training.schedules import Plateau, Restarted
+from chainrule.training.schedules import CustomSchedule, Plateau
 from chainrule.training.trainer import Trainer
 
 MAX_EPOCHS = 1_000_000  # of a training that continues after its last step
@@ -83,7 +83,6 @@ def rate_at(recipe: Recipe, step: int, steps: int, epoch_steps: int, epochs: Seq
     every = max(epoch_steps, 1)
     if step >= steps:
         recipe = continued(recipe, every)
-        steps = recipe.epochs * every
     return recipe.rate(step, steps, every, epochs)
 
 
@@ -95,7 +94,8 @@ def continued(recipe: Recipe, epoch_steps: int) -> Recipe:
     """
     schedule = recipe.schedule
     if not isinstance(schedule, Plateau):
-        schedule = Restarted(schedule, recipe.epochs * epoch_steps, recipe.epochs)
+        cycle = recipe.epochs * epoch_steps
+        schedule = CustomSchedule(lambda step, _, every: recipe.schedule.factor(step % cycle, cycle, every))
     return replace(recipe, epochs=MAX_EPOCHS, schedule=schedule, patience=None)
 
 

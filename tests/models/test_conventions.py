@@ -51,17 +51,6 @@ def test_an_input_shape_with_the_channels_last_is_reported(shape: tuple[int, ...
         cr.Sequential([cr.Conv1D(4, 5)], (height, channels))
 
 
-def test_history_by_name() -> None:
-    history = classifier().fit(X, Y, epochs=3, validation_split=0.25, progress=False)
-    assert history["loss"] == history.history["loss"] == [epoch.loss for epoch in history.epochs]
-    assert history["val_accuracy"] == [epoch.validation_accuracy for epoch in history.epochs]
-    with pytest.raises(cr.OptionError):
-        history["mean_absolute_error"]
-    assert cr.Sequential([cr.Dense(1)], (6,)).fit(np.ones((4, 6)), np.ones(4), progress=False).history.keys() == {
-        "loss", "mean_absolute_error", "seconds"
-    }  # fmt: skip
-
-
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("optimizer", [cr.Adam(0.01), cr.Momentum(0.1), cr.AdamW(0.01, weight_decay=0.1)])
 @pytest.mark.parametrize(("y", "weights"), [(0.7 * np.eye(3)[Y] + 0.1, None), (Y, 0.5 + np.arange(48) % 3)])
@@ -121,10 +110,3 @@ def test_a_history_is_a_mapping_and_stays_after_an_interruption() -> None:
     assert model.history["loss"] == dict(twin)["loss"]
     assert "loss" in twin
     assert "accuracy_of_nothing" not in twin
-
-
-def test_the_names_of_a_model_are_those_that_users_call() -> None:
-    names = dir(classifier())
-    assert {"fit", "predict", "evaluate", "save", "summary", "weights", "layers", "history"} <= {*names}
-    assert not [name for name in names if name.startswith("_")]
-    assert not {"plan", "adopt", "idle_plans", "wiring"} & {*names}

@@ -167,17 +167,6 @@ def test_layers_that_were_applied_to_nodes_bring_what_was_learnt(kind: str) -> N
     assert_close(cr.Sequential(layers, (2, 4, 5), engine="numpy").predict(x), model.predict(x))
 
 
-def test_an_estimator_predicts_the_same_after_joblib(tmp_path: Path) -> None:
-    from chainrule.sklearn import ChainruleRegressor
-
-    x, y = NUMBERS[:, 0, 0], KINDS["scaled targets"][1]
-    estimator = ChainruleRegressor([cr.Dense(4)], epochs=60, learning_rate=0.02, random_state=0).fit(x, y)
-    twin = joblib.load(joblib.dump(estimator, tmp_path / "e.joblib")[0])
-    assert_close(twin.predict(x), estimator.predict(x))
-    other = cr.Sequential([cr.Dense(4), cr.Dense(1)], (5,), weights=estimator.model_.weights)
-    assert_close(other.predict(x)[:, 0], estimator.predict(x))
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_does_not_fit_together_is_refused_in_one_line(kind: str) -> None:
     model = trained(kind)

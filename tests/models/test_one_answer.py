@@ -113,15 +113,6 @@ def decided(task: str, outputs: np.ndarray, names: list[str], thresholds: Any) -
     return np.array(names)[places].tolist()
 
 
-def of_files(drawn: Drawn, folder: Path) -> None:
-    """Compare a saved model, and an ONNX file, as this library reads it."""
-    model, own, other = drawn.model, folder / "m.safetensors", folder / "m.onnx"
-    model.save(own)
-    cr.export_onnx(model, other)
-    for path in (own, other):
-        assert_same(said(cr.load(path, engine="numpy").predict_classes(drawn.x)), drawn.answers)
-
-
 def of_metadata(drawn: Drawn, folder: Path) -> None:
     """Decide on the outputs of ONNX Runtime by the metadata of the file."""
     cr.export_onnx(drawn.model, folder / "m.onnx")
@@ -182,7 +173,7 @@ def of_the_page(drawn: Drawn, folder: Path) -> None:
     assert_same(found, drawn.answers)
 
 
-PATHS: tuple[Callable[[Drawn, Path], None], ...] = (of_files, of_metadata, of_evaluation, of_the_page)
+PATHS: tuple[Callable[[Drawn, Path], None], ...] = (of_metadata, of_evaluation, of_the_page)
 
 
 @pytest.mark.parametrize("kind", KINDS)

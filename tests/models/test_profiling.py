@@ -161,37 +161,6 @@ def test_options_of_a_step_require_targets() -> None:
             model.profile(np.ones((2, 3)), None, **options)
 
 
-@pytest.mark.usefixtures("_runs_once")
-def test_a_slow_run_changes_no_time_and_a_busy_machine_is_named() -> None:
-    recorder, number = OperationTimes(), iter(range(9))
-    table = recorder.table(["a", "b"])
-
-    def run() -> None:
-        slow = next(number) == 3
-        table[0, 1:] = (100, 100) if slow else (1, 2)
-        time.sleep(0.2 * slow)
-
-    timing, medians = profiling._measured(run, recorder)
-    assert medians == [("a", 1), ("b", 2)]
-    assert timing.median < 0.1 < max(timing.seconds)
-    idle, busy = (profiling.Profile("a step", 1.0, excess, ()) for excess in (0.1, 3.0))
-    assert repr(busy).count("\n") == 1 + repr(idle).count("\n")
-
-
-def test_packing_is_part_of_a_prediction_while_a_view_of_the_parameters_exists() -> None:
-    model = cr.Sequential([cr.Conv2D(64, 3), cr.ReLU(), cr.Conv2D(64, 3)], (64, 6, 6), engine="compiled", threads=1)
-    x = np.ones((2, 64, 6, 6), "float32")
-
-    def packing() -> float:
-        return next(row.share for row in model.profile(x).rows if row.name == "packing")
-
-    assert packing() < 0.1
-    view = model.parameters
-    assert packing() > 0.1
-    del view
-    assert packing() < 0.1
-
-
 @pytest.mark.parametrize("seed", range(draws(5)))
 def test_multiply_adds_are_those_of_loops(seed: int) -> None:
     """Each result of a layer is a sum over the elements that it depends on: those with a nonzero derivative."""

@@ -148,17 +148,6 @@ def test_inputs_are_normalized_and_targets_standardized_separately(standardize: 
     assert_close(*steps, dtype=float)
 
 
-def test_a_graph_is_read_from_its_nodes() -> None:
-    x = cr.Input((2, 5, 6))
-    y = cr.ReLU()(cr.Conv2D(3, 3, padding="same")(x))
-    y = cr.Add()(y, cr.Conv2D(3, 3, padding="same")(y))
-    model = cr.Graph(x, cr.Softmax()(cr.Dense(4)(cr.GlobalAveragePool2D()(y))), engine="numpy")
-    assert model.names == ["conv1", "relu1", "conv2", "add1", "pool1", "dense1", "softmax1"]
-    assert model.wiring.inputs == ((0,), (1,), (2,), (2, 3), (4,), (5,), (6,))
-    assert model.output_shape == (4,)
-    assert "relu1, conv2" in model.summary()
-
-
 def test_a_chain_is_the_same_as_sequential() -> None:
     x = cr.Input((2, 5, 6))
     y = cr.Dense(3)(cr.Flatten()(cr.Tanh()(cr.Conv2D(3, 3)(x))))

@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from interop.c.compiled import NATIVE, needs, outputs
 from numerical import assert_close
-from numpy.testing import assert_array_equal
 from PIL import Image
 from training.drawn_fits import KINDS, fitted
 
@@ -55,17 +53,6 @@ def test_the_same_numbers_give_the_same_outputs(
     assert cr.load(tmp_path / "m.onnx").signature.inputs == model.signature.inputs
 
 
-@needs("gcc")
-@pytest.mark.filterwarnings("ignore::chainrule.errors.InputUnitWarning")
-def test_exported_c_takes_the_same_numbers(tmp_path: Path) -> None:
-    models, images = zip(*map(trained, PLAIN, 2 * NORMALIZATIONS), strict=True)
-    for number, model in enumerate(models):
-        model.name = f"network{number}"
-    results = outputs(tmp_path, models, images, NATIVE)
-    for model, x, y in zip(models, images, results, strict=True):
-        assert_close(y, model.predict(x).reshape(y.shape))
-
-
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("unit", [1.0, 255.0])
 @pytest.mark.parametrize("digits", [False, True])
@@ -87,16 +74,3 @@ def test_files_become_inputs_as_recorded(channels: int, unit: float, digits: boo
         assert np.abs(actual - model.predict(data.x[:3])).max() > 1e-3
     else:
         assert_close(actual, model.predict(data.x[:3]))
-
-
-def test_several_outputs_are_answered_by_name() -> None:
-    draw = np.random.default_rng(0)
-    image = cr.Input((1, 5, 7), name="image")
-    features = cr.Flatten()(image)
-    model = cr.Graph([image], [cr.Softmax()(cr.Dense(3)(features)), cr.Dense(1)(features)], engine="numpy")
-    x, t = draw.normal(size=(30, 1, 5, 7)), draw.integers(0, 3, 30)
-    name, other = model.output_names
-    model.fit(x, {name: t, other: t * 100.0}, epochs=1, progress=False)
-    actual, predicted = model.predict_classes(x), model.predict(x)
-    assert actual[name].tolist() == [str(k) for k in predicted[name].argmax(1)]
-    assert_array_equal(actual[other], predicted[other])

@@ -17,17 +17,6 @@ from chainrule.data.input_statistics import InputStatistics
 QUIET = {"progress": False, "learning_rate": 0.02}
 
 
-def test_a_trained_model_keeps_its_normalization_when_it_is_trained_on() -> None:
-    x, y = stripes()
-    model = classifier()
-    model.fit(x, y, normalization="standardize", **QUIET)
-    kept = model.normalization
-    model.fit(x[y == 1], y[y == 1], **QUIET)
-    assert model.normalization == kept
-    model.fit(x, y, normalization="scale", **QUIET)
-    assert model.normalization.kind == "scale"
-
-
 RNG = np.random.default_rng(0)
 SHARES, AGES = RNG.random((20, 2, 4, 3)), RNG.integers(0, 200, (50, 6))
 DEFAULTS: list[tuple[Any, str]] = [  # inputs, default normalization
@@ -72,23 +61,6 @@ def test_the_network_reads_typical_numbers_in_any_unit(seed: int) -> None:
     assert (np.abs(read.mean(axes)) <= 0.25 * read.std(axes) + 1e-9).all()
     assert (read.std(axes) >= 0.5).all()
     assert (read.std(axes) <= 2).all()
-
-
-def test_a_table_in_another_unit_is_learned_as_well() -> None:
-    """Compare with the spread of seeds."""
-    draw = np.random.default_rng(0)
-    x = draw.normal(size=(1200, 5))
-    y = (x[:, 0] * x[:, 1] + x[:, 2] > 0).astype(int)
-
-    def accuracy(inputs: np.ndarray, seed: int) -> float:
-        model = cr.Sequential([cr.Dense(24), cr.ReLU(), cr.Dense(2), cr.Softmax()], (5,), seed=seed, engine="numpy")
-        model.fit(inputs[:600], y[:600], epochs=8, learning_rate=0.01, progress=False)
-        return model.evaluate(inputs[600:], y[600:]).accuracy
-
-    accuracies = [accuracy(x, seed) for seed in range(4)]
-    lowest = min(accuracies) - np.ptp(accuracies) - 0.01
-    for scale, origin in ((3, 20), (0.01, 0), (1, 9), (15, -60), (np.arange(1, 6), 4), (0.55, 0.1), (1.9, 0.4)):
-        assert accuracy(x * scale + origin, 0) > lowest
 
 
 def test_weights_from_elsewhere_read_the_values_that_they_were_trained_on() -> None:

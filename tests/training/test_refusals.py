@@ -11,15 +11,8 @@ from training.made import Doubled, PlainSGD, classifier, dense, points, stripes
 import chainrule as cr
 
 X, Y = stripes(60)
-ROWS = [(X[:30], Y[:30]), (X[30:], Y[30:])]
 NUMBERS = {"model": dense(1, loss="mean_squared_error"), **dict(zip("xy", points(20), strict=True))}
 
-
-class Pairs(list[Any]):
-    """A data set with items (x, y)."""
-
-
-ITEMS: dict[str, Any] = {"x": Pairs(zip(X, Y, strict=True)), "y": None}
 HELD_OUT = np.zeros((4, 1, 8, 8))
 IMAGES = cr.Input((1, 8, 8))
 FEATURES = cr.Flatten()(IMAGES)

@@ -22,7 +22,6 @@ from chainrule.training.components import clip_factor
 from chainrule.training.freezing import frozen_names, ranges
 
 SEEDS = st.integers(0, 2**32 - 1)
-SHARES = st.floats(0.05, 0.95)
 
 
 class Number:
@@ -166,28 +165,7 @@ def network(**options: Any) -> cr.Sequential:
     return cr.Sequential(layers, (1, 4, 5), engine="numpy", dtype="float64", **options)
 
 
-class Weights(cr.Callback):
-    """Records parameters and statistics after every step."""
-
-    def __init__(self) -> None:
-        self.rows = list[np.ndarray]()
-
-    def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
-        self.rows.append(np.concatenate([trainer.network.parameters, trainer.network.statistics]))
-
-
 X, Y = np.random.default_rng(0).normal(size=(14, 1, 4, 5)), np.arange(14) % 3
-FIT: dict[str, Any] = {"epochs": 2, "batch_size": 4, "learning_rate": 0.05, "progress": False}
-
-
-@pytest.mark.parametrize("decay", [0.3, 0.9])
-def test_the_average_is_the_weighted_mean_of_the_weights_after_all_steps(decay: float) -> None:
-    plain, averaged, seen = network(), network(), Weights()
-    plain.fit(X, Y, callbacks=seen, **FIT)
-    averaged.fit(X, Y, ema_decay=decay, **FIT)
-    shares = decay ** np.arange(len(seen.rows))[::-1]
-    expected = np.average(seen.rows, axis=0, weights=shares)
-    assert_close(np.concatenate([averaged.parameters, averaged.statistics]), expected)
 
 
 @given(seed=SEEDS, classes=st.integers(2, 6))
@@ -214,18 +192,6 @@ def test_balanced_weights_make_classes_equal(seed: int, classes: int) -> None:
             ClassWeights.choose(wrong)
     with pytest.raises(ChainruleError, match="nobody"):
         ClassWeights((("nobody", 2.0),)).of_classes(counts, labels)
-
-
-@pytest.mark.parametrize("own", [None, np.linspace(0.5, 2, 14)])
-def test_weights_of_classes_are_weights_of_their_samples(own: Any) -> None:
-    weights = np.array([2.0, 1.0, 0.25])
-    by_class, by_sample = network(), network()
-    histories = [
-        by_class.fit(X, Y, class_weight={0: 2, 2: 0.25}, sample_weight=own, **FIT),
-        by_sample.fit(X, Y, sample_weight=weights[Y] * (1 if own is None else own), **FIT),
-    ]
-    assert_array_equal(by_class.parameters, by_sample.parameters)
-    assert histories[0].losses == histories[1].losses
 
 
 LAYOUT = {"conv1.w": (0, 6), "conv1.b": (6, 8), "norm1.beta": (8, 10), "dense1.w": (10, 20), "dense1.b": (20, 21)}

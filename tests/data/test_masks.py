@@ -2,7 +2,6 @@
 
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -150,20 +149,3 @@ def test_shapes_are_drawn_from_their_numbers() -> None:
     assert {*np.unique(training.y)} == {0, 1, 2, 3}
     contrast = [abs(x[0][y > 0].mean() - x[0][y == 0].mean()) for x, y in zip(training.x, training.y, strict=True)]
     assert np.median(contrast) > 10
-
-
-def test_masks_are_read_during_training(tmp_path: Path) -> None:
-    y = masks(30)
-    y[::2, 2] = 255
-    path, results = mask_folder(tmp_path / "street", y), list[tuple[Any, ...]]()
-    options: dict[str, Any] = {"validation_split": 0.3, "augmentation": "shift=1,flip", "batch_size": 4, "epochs": 2}
-    for lazy in (False, True):
-        training, test = load(path, size=(4, 8), lazy=lazy)
-        model = cr.Sequential([cr.Conv2D(3, 3, padding="same"), cr.Softmax()], training.sample_shape)
-        history = model.fit(training, ignore_label=255, progress=False, **options)
-        evaluation = model.evaluate(test, ignore_label=255)
-        assert (evaluation.samples, len(evaluation.outputs)) == (6, 6)
-        losses = [epoch.validation_loss for epoch in history.epochs], evaluation.loss
-        results.append((model.parameters, evaluation.confusion, *losses))
-    for loaded, streamed in zip(*results, strict=True):
-        assert_array_equal(loaded, streamed)

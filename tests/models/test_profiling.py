@@ -12,7 +12,6 @@ from PIL import Image
 from selection import draws
 
 import chainrule as cr
-from chainrule.core.costs import multiply_adds
 from chainrule.engines.recording import OperationTimes, recording_engine
 from chainrule.errors import DataError, OptionError
 from chainrule.models import profiling
@@ -159,21 +158,6 @@ def test_options_of_a_step_require_targets() -> None:
     for options in step:
         with pytest.raises(OptionError, match="targets y"):
             model.profile(np.ones((2, 3)), None, **options)
-
-
-@pytest.mark.parametrize("seed", range(draws(5)))
-def test_multiply_adds_are_those_of_loops(seed: int) -> None:
-    """Each result of a layer is a sum over the elements that it depends on: those with a nonzero derivative."""
-    draw = np.random.default_rng(seed)
-    groups = int(draw.choice([1, 2]))
-    layer = cr.Conv2D(4, (2, 3), stride=int(draw.integers(1, 3)), groups=groups)
-    model = cr.Sequential([layer], (4, 6, 7), engine="reference", dtype="float64")
-    plan = model.plan(model.check_loss("half_squared_error"), input_gradient=True)
-    ones = {name: np.full(values.shape, float(name == "conv1.w")) for name, values in model.weights.items()}
-    model.set_weights(ones)
-    terms = model.predict(np.ones((1, 4, 6, 7))).sum()  # products of ones: one for each multiplication
-    counts = [multiply_adds(operation) for operation in plan.operations if "correlate" in operation.name]
-    assert counts == [terms] * 3
 
 
 def test_other_engines_are_refused() -> None:

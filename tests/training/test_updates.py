@@ -1,9 +1,7 @@
 """Updates, averages and factors of parameters against loops over single numbers, as their sources write them."""
 
-import copy
 import itertools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,6 @@ from hypothesis import strategies as st
 from numerical import assert_close
 from numpy.testing import assert_array_equal
 
-import chainrule as cr
 from chainrule.errors import ChainruleError, OptionError
 from chainrule.network.labels import Labels
 from chainrule.training import optimizers
@@ -121,53 +118,6 @@ def test_optimizers_are_found_by_name_and_by_their_options(name: str) -> None:
             optimizers.find(other)
 
 
-class Wrong(Wrapped):
-    """An optimizer whose results are changed."""
-
-    def __init__(self, init: Callable[[Any], Any], update: Callable[[Any, Any], Any]) -> None:
-        super().__init__(cr.Momentum(0.1))
-        self.of_init, self.of_update = init, update
-
-    def init(self, parameters: Any) -> Any:
-        return self.of_init(super().init(parameters))
-
-    def update(self, *arrays: Any, **options: Any) -> Any:
-        return self.of_update(*super().update(*arrays, **options))
-
-
-def same(moments: Any) -> Any:
-    return moments
-
-
-@pytest.mark.parametrize(
-    ("init", "update"),
-    [
-        (lambda moments: moments[0], lambda p, m: (p, m)),
-        (lambda moments: [moments[0][:2]], lambda p, m: (p, m)),
-        (lambda moments: [moments[0] > 0], lambda p, m: (p, m)),
-        (same, lambda p, m: p),
-        (same, lambda p, m: (p, m, m)),
-        (same, lambda p, m: [p, m]),
-        (same, lambda p, m: (p, [])),
-        (same, lambda p, m: (p[:2], m)),
-        (same, lambda p, m: (p + 0j, m)),
-        (same, lambda p, m: (p, [m[0][:2]])),
-    ],
-)
-def test_results_of_another_form_are_refused(init: Any, update: Any) -> None:
-    optimizer, parameters = optimizers.find(Wrong(init, update)), np.ones(3)
-    with pytest.raises(OptionError, match="Wrong"):
-        optimizer.update(parameters, parameters, optimizer.init(parameters), step=1)
-
-
-def network(**options: Any) -> cr.Sequential:
-    layers = [cr.Conv2D(2, 2), cr.BatchNorm2D(), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
-    return cr.Sequential(layers, (1, 4, 5), engine="numpy", dtype="float64", **options)
-
-
-X, Y = np.random.default_rng(0).normal(size=(14, 1, 4, 5)), np.arange(14) % 3
-
-
 @given(seed=SEEDS, classes=st.integers(2, 6))
 def test_balanced_weights_make_classes_equal(seed: int, classes: int) -> None:
     draw = np.random.default_rng(seed)
@@ -227,19 +177,3 @@ def test_a_clipped_gradient_is_no_longer_than_the_limit(norm: float, limit: floa
         assert factor == 1
     elif norm >= 1.001 * limit:  # PyTorch's formula divides by the norm + 1e-6
         assert_close(factor * norm, limit, error=1e-6 / norm + 1e-12)
-
-
-@pytest.mark.parametrize("frozen", [(), ("conv1",), ("dense1.w", "norm1.beta")])
-def test_steps_on_a_model_leave_frozen_parameters(frozen: tuple[str, ...]) -> None:
-    model, optimizer = network(), cr.Adam(0.01)
-    if frozen:
-        model.freeze(*frozen)
-    moments = optimizer.init(model.parameters)
-    gradients = model.gradients(X, Y)
-    before, alone = copy.deepcopy(model), model.parameters.copy()
-    expected, _ = optimizer.update(alone, gradients.flat, moments, step=1)
-    optimizer.step(model, gradients, moments, step=1)
-    held = {name for name in model.weights if name in frozen or name.partition(".")[0] in frozen}
-    for name, (first, last) in model.trainable_layout.items():
-        wanted = [expected, before.parameters][name in held]
-        assert_array_equal(model.parameters[first:last], wanted[first:last])

@@ -20,28 +20,8 @@ def fitted(kind: str) -> tuple[Any, Any, Any, Any]:
     return model, x, y, model.fit(x, y, progress=False, **DEFAULTS)
 
 
-def parts(predicted: Any) -> list[np.ndarray]:
-    """Return the array of one output, or those of several."""
-    if isinstance(predicted, dict):
-        return [*predicted.values()]
-    return [predicted]
-
-
 def draw(kind: str) -> np.random.Generator:
     return np.random.default_rng([*kind.encode()])
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_samples_are_answered_and_evaluated_in_any_order(kind: str) -> None:
-    """A batch size changes rounding alone."""
-    model, x, y, _ = fitted(kind)
-    order = draw(kind).permutation(N)
-    moved = model.predict(rows(x, order), batch_size=5)
-    for part, whole in zip(parts(moved), outputs(model, x), strict=True):
-        near(part, whole[order])
-    evaluation, swapped = model.evaluate(x, y), model.evaluate(rows(x, order), rows(y, order))
-    for name, value in evaluation.figures.items():
-        near(swapped.figures[name], value, name=name)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in RANDOM])

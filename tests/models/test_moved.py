@@ -157,17 +157,6 @@ def test_a_moved_model_predicts_the_same(kind: str, way: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_layers_that_were_applied_to_nodes_bring_what_was_learnt(kind: str) -> None:
-    x, y, end = KINDS[kind]
-    layers = [cr.Conv2D(3, 3), cr.Tanh(), cr.GlobalAveragePool2D(), *copy.deepcopy(end)]
-    model = graph(layers)
-    model.loss = fresh(kind).loss
-    model.fit(x, y, progress=False)
-    assert_close(graph(layers).predict(x), model.predict(x))
-    assert_close(cr.Sequential(layers, (2, 4, 5), engine="numpy").predict(x), model.predict(x))
-
-
-@pytest.mark.parametrize("kind", KINDS)
 def test_what_does_not_fit_together_is_refused_in_one_line(kind: str) -> None:
     model = trained(kind)
     bare = {name: model.weights[name] for name in model.table}

@@ -108,15 +108,6 @@ def test_folders_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     assert left_out(training) == {"masks/03.png": "mask without an image"}
 
 
-def test_masks_in_sets(tmp_path: Path) -> None:
-    for part, count in (("train", 4), ("test", 3), ("validation", 2)):
-        mask_folder(tmp_path / part, masks(count))
-    training, test = load(tmp_path)
-    assert training.validation is not None
-    assert list(map(len, (training, training.validation, test))) == [4, 2, 3]
-    assert training.classes == test.classes == ("0", "1", "2")
-
-
 def test_masks_are_resized_without_interpolation(tmp_path: Path) -> None:
     path = mask_folder(tmp_path / "street", NOISE[..., 0] % 8)
     assert suggested_size(path, image_paths(path)) == (4, 8)

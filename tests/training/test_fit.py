@@ -1,13 +1,11 @@
 """`fit`: loss, normalization, inputs and targets, and its final messages."""
 
-import unicodedata
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
 from selection import draws
 from training.made import classifier, dense, points, stripes
 
@@ -125,18 +123,3 @@ def test_the_notes_are_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     x, y = stripes()
     classifier().fit(x.astype(int), y, epochs=2, learning_rate=0.02)
     assert capsys.readouterr().err.count("inputs are int64 from 0 to 254 and are scaled to 0 … 1") == 1
-
-
-def test_names_are_labels() -> None:
-    """Names in any form train as their numbers in alphabetical order, and are the model's classes from then on."""
-    x, y = stripes(60)
-    names = np.array(["ant", "bee", "caf\u00e9"])[y]
-    models = [classifier() for _ in range(5)]
-    forms: list[Any] = [y, y[:, None].astype("f4"), names, names.astype(object)]
-    forms += [[unicodedata.normalize("NFD" if place % 2 else "NFC", name) for place, name in enumerate(names)]]
-    for model, labels in zip(models, forms, strict=True):
-        weights = {0: 2.0} if model in models[:2] else {"ant": 2.0}
-        model.fit(x, labels, validation_split=0.2, class_weight=weights, progress=False)
-        assert_array_equal(model.parameters, models[0].parameters)
-        assert model.evaluate(x, labels).loss == models[0].evaluate(x, y).loss
-    assert models[3].classes == models[4].classes == tuple(np.unique(names))

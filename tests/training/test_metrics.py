@@ -61,15 +61,6 @@ def test_metrics_are_those_of_scikit_learn(kind: str, seed: int, columns: int) -
         assert evaluation.confusion.tolist() == peer.confusion_matrix(y, guesses, **labels).tolist()
 
 
-@given(seed=SEEDS, columns=st.integers(1, 3))
-def test_errors_are_those_of_scikit_learn(seed: int, columns: int) -> None:
-    y, noise = np.random.default_rng(seed).normal(size=(2, 30, columns))
-    evaluation = Evaluation(0.0, y + noise, y, REGRESSION)
-    assert_close(evaluation.mean_absolute_error, peer.mean_absolute_error(y, y + noise))
-    assert_close(evaluation.root_mean_squared_error**2, peer.mean_squared_error(y, y + noise))
-    assert_close(evaluation.r2, peer.r2_score(y, y + noise))
-
-
 @pytest.mark.parametrize("kind", [*TASKS, "numbers"])
 @given(seed=SEEDS)
 def test_weights_are_those_of_scikit_learn(kind: str, seed: int) -> None:

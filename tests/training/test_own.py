@@ -65,6 +65,8 @@ def test_a_custom_loss_trains_as_the_same_built_in_loss(seed: int) -> None:
         for loss in ("half_squared_error", None)
     ]
     known: dict[str, Any] = QUIET | ({"standardize_targets": True} if task == "numbers" else {})
+    if random.integers(2):
+        known["sample_weight"] = random.exponential(size=40)
     expected, history = models[0].fit(x, y, **known), models[1].fit(x, y, loss=eval(form, space), **known)
     assert_close(models[1].parameters, models[0].parameters)
     assert_close(history.loss, expected.loss, dtype="f4")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numerical import assert_close
 from numpy.testing import assert_array_equal
+from training.oracle import Number
 
 from chainrule.errors import ChainruleError, OptionError
 from chainrule.network.labels import Labels
@@ -19,34 +20,6 @@ from chainrule.training.components import clip_factor
 from chainrule.training.freezing import frozen_names, ranges
 
 SEEDS = st.integers(0, 2**32 - 1)
-
-
-class Number:
-    """A parameter that is updated alone, with everything that an optimizer remembers of it."""
-
-    def __init__(self, value: float) -> None:
-        self.p, self.v, self.u, self.m = value, 0.0, 0.0, 0.0
-
-    def update(self, optimizer: Any, g: float, rate: float, step: int) -> None:
-        name, decay = optimizer.to_config()["name"], getattr(optimizer, "weight_decay", 0.0)
-        if name in ("sgd", "adamw"):
-            self.p *= 1 - rate * decay
-        else:
-            g += decay * self.p
-        if name == "sgd":
-            self.p -= rate * g
-        elif name in ("momentum", "nesterov"):
-            self.v = optimizer.momentum * self.v + g
-            self.p -= rate * (g + optimizer.momentum * self.v if name == "nesterov" else self.v)
-        elif name == "rmsprop":
-            self.v = optimizer.alpha * self.v + (1 - optimizer.alpha) * g * g
-            self.u = optimizer.momentum * self.u + g / (math.sqrt(self.v) + optimizer.epsilon)
-            self.p -= rate * self.u
-        else:
-            self.m = optimizer.beta1 * self.m + (1 - optimizer.beta1) * g
-            self.v = optimizer.beta2 * self.v + (1 - optimizer.beta2) * g * g
-            corrected = self.m / (1 - optimizer.beta1**step), self.v / (1 - optimizer.beta2**step)
-            self.p -= rate * corrected[0] / (math.sqrt(corrected[1]) + optimizer.epsilon)
 
 
 def drawn(name: str, draw: np.random.Generator) -> optimizers.Optimizer:

@@ -5,39 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numerical import assert_close
-from numpy.testing import assert_array_equal
-from training import test_gradients
-from training.made import Squares, network_of_vectors, vectors
+from training.made import vectors
 
 import chainrule as cr
 from chainrule.errors import ChainruleError, DataError
-from chainrule.network.loss_plan import Weighting
-from chainrule.network.network import Network
-
-ENDINGS = {name: layers for name, (layers, _) in test_gradients.LOSSES.items()}
-LOSSES = [name for name in ENDINGS if name in cr.losses.NAMES and name not in cr.losses.OF_SAMPLES]
-
-
-def gradients(network: Network, loss: Any, *batch: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    chosen = cr.losses.choose(loss)
-    compiled = network.compile(network.plan(chosen, weighting=Weighting.of(batch[2] if len(batch) == 3 else None)))
-    first, second, third = compiled.gradients(*batch, seed=1, step=1)
-    return first.copy(), second.copy(), third.copy()
-
-
-@pytest.mark.parametrize("loss", [*LOSSES, Squares], ids=str)
-@pytest.mark.parametrize("engine", ["numpy", "reference"])
-def test_the_gradient_is_the_weighted_sum_of_those_of_the_samples(engine: str, loss: Any) -> None:
-    for seed in range(3):
-        x, t, w = vectors(seed, 9)
-        network = network_of_vectors(ending=ENDINGS.get(loss, ()), engine=engine, seed=seed)
-        losses, hits, gradient = gradients(network, loss, x, t, w)
-        alone = [gradients(network, loss, x[n : n + 1], t[n : n + 1]) for n in range(len(x))]
-        assert_close(losses, [w[n] * parts[0][0] for n, parts in enumerate(alone)])
-        assert_array_equal(hits, [parts[1][0] for parts in alone])
-        expected = sum(w[n] * parts[2] for n, parts in enumerate(alone)) / len(x)
-        assert_close(gradient, expected)
 
 
 def test_evaluations_are_not_weighted_and_validation_without_weight_is_refused() -> None:

@@ -48,13 +48,6 @@ def trained(kind: str) -> Any:
     return model
 
 
-def assigned(kind: str, values: Any) -> Any:
-    twin = fresh(kind)
-    for name, value in values.items():
-        twin.weights[name] = value
-    return twin
-
-
 def loaded(kind: str, values: Any) -> Any:
     twin = fresh(kind)
     twin.load_weights(values)
@@ -68,27 +61,6 @@ def overwritten(kind: str, values: Any) -> Any:
     twin.fit(x // 3, y, progress=False)
     twin.set_weights(values)
     return twin
-
-
-def archived(kind: str, values: Any, path: Path) -> Any:
-    np.savez(path, **values)
-    with np.load(path) as file:
-        return fresh(kind, weights=dict(file))
-
-
-def graph(layers: Any) -> Any:
-    """Return a graph of these layers in a row, of which a graph was trained before."""
-    node = source = cr.Input((2, 4, 5))
-    for layer in layers:
-        node = layer(node)
-    return cr.Graph(source, node, engine="numpy")
-
-
-def split(layers: Any) -> Callable[[Any], Any]:
-    """Return the function that two networks compute one after the other."""
-    first = cr.Sequential(layers[:2], (2, 4, 5), engine="numpy")
-    second = cr.Sequential(layers[2:], first.output_shape, engine="numpy")
-    return lambda x: second.predict(first.predict(x))
 
 
 def saved(model: Any, path: Path) -> Path:
@@ -131,12 +103,8 @@ WEIGHTS: dict[str, Callable[[str, Any, Path], Any]] = {
     "load_weights": lambda kind, m, _: loaded(kind, m.get_weights()),
     "weights=": lambda kind, m, _: fresh(kind, weights=m.weights),
     "float64": lambda kind, m, _: fresh(kind, weights=m.weights, dtype="float64"),
-    "assignment": lambda kind, m, _: assigned(kind, m.weights),
-    "npz": lambda kind, m, to: archived(kind, m.weights, to / "m.npz"),
     "safetensors": lambda kind, m, to: loaded(kind, stored(to / "w.safetensors", m.weights)),
     "layers": lambda _, m, __: cr.Sequential(m.layers, (2, 4, 5), engine="numpy"),
-    "layers and new nodes": lambda _, m, __: graph(m.layers),
-    "parts": lambda _, m, __: split(m.layers),
     "ONNX Runtime": lambda _, m, to: lambda x: run(exported(m, to / "m.onnx"), x),
     "C": lambda _, m, to: lambda x: outputs(to, [m], [x], ["-O1"])[0],
 }

@@ -1,6 +1,5 @@
 """Dense targets: labels and numbers per position, ignored positions, class weights and augmentation."""
 
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from numpy.testing import assert_array_equal
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalization import Normalization
-from chainrule.errors import OptionError
 from chainrule.training.samples import Preparation, Samples
 from chainrule.training.targets import Targets
 
@@ -51,21 +49,3 @@ def test_numbers_that_count_are_not_mixed_with_the_outside(augmentation: str) ->
     _, targets, weights = augmented(normal(30, 1, 9, 12), np.full((30, 2, 9, 12), 100.0), 2, augmentation)
     assert (weights > 0).mean() > 0.3
     assert_close(targets.transpose(0, 2, 3, 1)[weights > 0], 100)
-
-
-@pytest.mark.parametrize("move", ["flip", "shift=1", "rotation=9,reflect", "scale=0.1", "turn", "flip_vertical"])
-def test_numbers_of_a_moved_image_are_refused_unless_they_stay(move: str) -> None:
-    pairs, triples, classes = normal(8, 2, seed=1), normal(8, 3), np.arange(8) % 2
-    soft = np.tile([0.3, 0.7], (8, 1))  # probabilities of classes stay
-    for augmentation, y, refusal in (
-        (move, pairs, "or keep_targets"),
-        *((f"{move},{allowed}", pairs, None) for allowed in ("keep_targets", "positions")),
-        *((f"{move},positions", other, "pairs of numbers") for other in (triples, classes)),
-        ("brightness=0.1", pairs, None),
-        (move, soft, None),
-    ):
-        is_class = y is classes or y is soft
-        layers = [cr.Flatten(), cr.Dense(y.shape[-1] if y.ndim > 1 else 2), *([cr.Softmax()] if is_class else [])]
-        model = cr.Sequential(layers, (1, 6, 6), loss=None if is_class else "mean_squared_error", engine="numpy")
-        with pytest.raises(OptionError, match=refusal) if refusal else nullcontext():
-            model.fit(normal(8, 1, 6, 6), y, augmentation=augmentation, progress=False)

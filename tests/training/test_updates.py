@@ -16,7 +16,6 @@ from chainrule.errors import ChainruleError, OptionError
 from chainrule.network.labels import Labels
 from chainrule.training import optimizers
 from chainrule.training.class_weights import ClassWeights
-from chainrule.training.components import clip_factor
 from chainrule.training.freezing import frozen_names, ranges
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -92,15 +91,10 @@ def test_optimizers_are_found_by_name_and_by_their_options(name: str) -> None:
 
 
 @given(seed=SEEDS, classes=st.integers(2, 6))
-def test_balanced_weights_make_classes_equal(seed: int, classes: int) -> None:
+def test_weights_of_classes_are_read_as_they_are_written(seed: int, classes: int) -> None:
     draw = np.random.default_rng(seed)
-    counts = draw.integers(0, 5, classes) * draw.uniform(0.5, 2, classes)
-    counts[0] = 3.0
+    counts = draw.integers(1, 5, classes)
     labels = Labels(tuple(f"class{k}" for k in range(classes)))
-    weights = ClassWeights().of_classes(counts, labels)
-    present = counts > 0
-    assert_close(weights[present] * counts[present], np.full(present.sum(), counts.sum() / present.sum()))
-    assert_close((weights * counts).sum(), counts.sum())
     named = {f"class{k}": float(draw.integers(0, 9)) / 4 for k in draw.permutation(classes)[:2].tolist()}
     for option in (named, ",".join(f"{name}={value:g}" for name, value in named.items())):
         chosen = ClassWeights.choose(option)
@@ -140,13 +134,3 @@ def test_frozen_parameters_are_those_that_a_name_matches(names: list[str]) -> No
     assert_array_equal(found, flags)
     with pytest.raises(OptionError, match="'conv2'"):
         frozen_names(["conv1", "conv2"], LAYOUT)
-
-
-@given(norm=st.floats(0, 1e6), limit=st.floats(0.01, 100))
-def test_a_clipped_gradient_is_no_longer_than_the_limit(norm: float, limit: float) -> None:
-    assert clip_factor(norm, None) == 1
-    factor = clip_factor(norm, limit)
-    if norm <= 0.999 * limit:
-        assert factor == 1
-    elif norm >= 1.001 * limit:  # PyTorch's formula divides by the norm + 1e-6
-        assert_close(factor * norm, limit, error=1e-6 / norm + 1e-12)

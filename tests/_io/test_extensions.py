@@ -61,24 +61,6 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def command(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "chainrule", *words], capture_output=True, text=True)
-
-
-@pytest.mark.usefixtures("installed")
-def test_a_broken_package_is_named_in_one_line() -> None:
-    done = command("profile", "mlp", "--engine", "broken")
-    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    assert "loops" in done.stderr
-
-
-def test_two_packages_with_one_name_are_refused(installed: Path) -> None:
-    install(installed, "rival", "[chainrule.engines]\nloops = rival:Loops\n")
-    done = command("profile", "mlp", "--engine", "loops")
-    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
-    assert "loops and rival" in done.stderr
-
-
 @pytest.mark.usefixtures("installed")
 def test_an_engine_of_another_package_computes() -> None:
     done = subprocess.run([sys.executable, "-c", SAME_NUMBERS], capture_output=True, text=True)

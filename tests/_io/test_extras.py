@@ -1,6 +1,5 @@
 """Extras: without them, everything else works, and what needs them names them with the command that installs them."""
 
-import ast
 import json
 import os
 import re
@@ -19,8 +18,6 @@ from chainrule._io.extras import REQUIREMENTS, import_optional
 from chainrule.errors import OptionError
 
 SOURCE = Path(chainrule.__file__).parent
-DOORS = {"PIL": "_io/pillow.py", "matplotlib": "plotting/library.py"}  # packages → the only module that imports them
-SERVER = ("web/guard.py", "web/launch.py", "web/server.py")  # imported by `chainrule explain` only
 
 
 @pytest.mark.parametrize("extras", [tuple(without_extras.PACKAGES), ("plots",)], ids="-".join)
@@ -51,28 +48,6 @@ def test_every_plot_is_tried(tmp_path: Path) -> None:
         if file.parent.name != "plotting":
             for name in re.findall(r"def (plot_\w+)", file.read_text(encoding="utf-8")):
                 assert name in tried, file
-
-
-def imported_at_run_time(tree: ast.AST) -> set[str]:
-    """Return the packages that a module imports, except for types."""
-    names = set[str]()
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            continue
-        if isinstance(node, ast.ImportFrom):
-            names.add(str(node.module).partition(".")[0])
-        elif isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        names |= imported_at_run_time(node)
-    return names
-
-
-def test_each_package_of_an_extra_has_one_door() -> None:
-    for file in SOURCE.rglob("*.py"):
-        place, names = file.relative_to(SOURCE).as_posix(), imported_at_run_time(ast.parse(file.read_text("utf-8")))
-        for package, door in DOORS.items():
-            assert package not in names or place == door, place
-        assert not names & {"starlette", "uvicorn", "h11"} or place in SERVER, place
 
 
 @pytest.mark.parametrize("extra", REQUIREMENTS)

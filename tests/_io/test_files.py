@@ -21,7 +21,6 @@ from safetensors.numpy import save
 
 import chainrule
 from chainrule._io import files
-from chainrule._io.console import aligned
 from chainrule.errors import FormatError, OptionError, RunError
 
 # ---------------------------------------------------------------------- whole or not there
@@ -206,10 +205,6 @@ def test_pickle_is_nowhere() -> None:
     sources = list(Path(chainrule.__file__).parent.rglob("*.py"))
     assert len(sources) > 50
     assert not [str(source) for source in sources if pattern.search(source.read_text(encoding="utf-8"))]
-
-
-def test_columns_are_aligned_with_wide_characters() -> None:
-    assert aligned([["畳み", "1", "x"], ["abc", "100", "y"]], right=(1,)) == ["畳み    1  x", "abc   100  y"]
 
 
 def test_no_cell_is_a_formula_with_any_separator() -> None:

@@ -117,11 +117,10 @@ def test_amounts_fill_their_limits() -> None:
     assert {*np.rint(middle - center[:, :2]).ravel()} == {-2, -1, 0, 1, 2}
     column, row = (below - middle).T
     amounts = [((0.8, 1.2), np.hypot(row, column)), ((-20.0, 20.0), np.degrees(np.arctan2(column, row)))]
-    for shape, name in (((1, 1, 1), "brightness"),):
-        for change, limits in ((0.3, (0.7, 1.3)), (2.0, (0.0, 3.0))):
-            x = np.full((3000, *shape), 3.0)
-            changed = Augmentation(**{name: change}).apply(x, Draw(1, 0, samples), fill=2.0, levels=(2.0, None))
-            amounts.append((limits, changed.ravel() - 2))
+    for change, limits in ((0.3, (0.7, 1.3)), (2.0, (0.0, 3.0))):
+        x = np.full((3000, 1, 1, 1), 3.0)
+        changed = Augmentation(brightness=change).apply(x, Draw(1, 0, samples), fill=2.0, levels=(2.0, None))
+        amounts.append((limits, changed.ravel() - 2))
     for (low, high), actual in amounts:
         margin = (high - low) / 50
         assert low - 1e-9 <= actual.min() < low + margin

@@ -62,13 +62,6 @@ def test_selections_that_are_refused(method: str, arguments: tuple[Any, ...], me
         some().take(1).split(0.5, seed=0)
 
 
-def test_split_is_a_partition_that_the_seed_decides() -> None:
-    data = some(20)
-    (train, validation), (_, other) = data.split(0.25, seed=3), data.split(0.25, seed=4)
-    assert sorted(map(bytes, np.concatenate([train.x, validation.x]))) == sorted(map(bytes, data.x))
-    assert (len(validation), np.array_equal(other.x, validation.x)) == (5, False)
-
-
 @pytest.mark.parametrize("labels", [[2, 0], ["c", "a"]])
 def test_selected_classes_are_numbered_from_0(labels: list[int | str]) -> None:
     data = some()

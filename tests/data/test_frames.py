@@ -42,18 +42,13 @@ def of_numbers() -> cr.Sequential:
 
 
 USES: dict[str, Callable[[Callable[[np.ndarray], Any]], Any]] = {
-    "x": lambda frame: model().fit(frame(X), Y, progress=False),
     "rows in a list": lambda frame: model().fit([frame(row[None]) for row in X], Y, progress=False),
     "labels": lambda frame: model().fit(X, frame(Y[:, None]), progress=False),
     "targets": lambda frame: of_numbers().fit(X, frame(X), progress=False),
     "weights": lambda frame: model().fit(X, Y, sample_weight=frame(np.ones((12, 1))), progress=False),
-    "validation": lambda frame: model().fit(X, Y, validation_data=(frame(X), Y), progress=False),
     "one of a list": lambda frame: of_two_inputs().fit((X, frame(X)), Y, progress=False),
     "one of a dictionary": lambda frame: of_two_inputs().fit({"a": X, "b": frame(X)}, Y, progress=False),
     "one of those to predict": lambda frame: of_two_inputs().predict({"a": X, "b": frame(X)}),
-    "predict": lambda frame: model().predict(frame(X)),
-    "evaluate": lambda frame: model().evaluate(frame(X), Y),
-    "train_step": lambda frame: model().train_step(frame(X), Y),
     "gradients": lambda frame: model().gradients(X, frame(Y[:, None])),
     "trace": lambda frame: model().trace(frame(X[:1]), Y[:1]),
     "apply": lambda frame: model().apply(frame(X)),

@@ -48,15 +48,6 @@ def test_uneven_light_noise_and_dust() -> None:
     assert np.abs(actual.astype(int) - clean).mean() < 5
 
 
-def test_a_file(tmp_path: Path) -> None:
-    Image.fromarray(255 - drawn()).save(tmp_path / "seven.jpg", quality=90)
-    actual = load_digit(tmp_path / "seven.jpg")
-    assert actual.shape == (1, 28, 28)
-    assert np.abs(actual[0].astype(int) - as_mnist(drawn())).mean() < 2
-    with pytest.raises(DataError, match=r"seven.jpg: 300×200 pixels is too large; expected at most 1000"):
-        load_digit(tmp_path / "seven.jpg", max_pixels=1000)
-
-
 def test_images_without_a_digit_are_refused(tmp_path: Path) -> None:
     Image.new("L", (50, 60), 200).save(tmp_path / "blank.png")
     with pytest.raises(DataError, match=r"blank.png: no digit found; the image is blank"):

@@ -2,7 +2,6 @@
 
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -109,15 +108,6 @@ def test_folders_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     assert left_out(training) == {"masks/03.png": "mask without an image"}
 
 
-def test_masks_in_sets(tmp_path: Path) -> None:
-    for part, count in (("train", 4), ("test", 3), ("validation", 2)):
-        mask_folder(tmp_path / part, masks(count))
-    training, test = load(tmp_path)
-    assert training.validation is not None
-    assert list(map(len, (training, training.validation, test))) == [4, 2, 3]
-    assert training.classes == test.classes == ("0", "1", "2")
-
-
 def test_masks_are_resized_without_interpolation(tmp_path: Path) -> None:
     path = mask_folder(tmp_path / "street", NOISE[..., 0] % 8)
     assert suggested_size(path, image_paths(path)) == (4, 8)
@@ -150,20 +140,3 @@ def test_shapes_are_drawn_from_their_numbers() -> None:
     assert {*np.unique(training.y)} == {0, 1, 2, 3}
     contrast = [abs(x[0][y > 0].mean() - x[0][y == 0].mean()) for x, y in zip(training.x, training.y, strict=True)]
     assert np.median(contrast) > 10
-
-
-def test_masks_are_read_during_training(tmp_path: Path) -> None:
-    y = masks(30)
-    y[::2, 2] = 255
-    path, results = mask_folder(tmp_path / "street", y), list[tuple[Any, ...]]()
-    options: dict[str, Any] = {"validation_split": 0.3, "augmentation": "shift=1,flip", "batch_size": 4, "epochs": 2}
-    for lazy in (False, True):
-        training, test = load(path, size=(4, 8), lazy=lazy)
-        model = cr.Sequential([cr.Conv2D(3, 3, padding="same"), cr.Softmax()], training.sample_shape)
-        history = model.fit(training, ignore_label=255, progress=False, **options)
-        evaluation = model.evaluate(test, ignore_label=255)
-        assert (evaluation.samples, len(evaluation.outputs)) == (6, 6)
-        losses = [epoch.validation_loss for epoch in history.epochs], evaluation.loss
-        results.append((model.parameters, evaluation.confusion, *losses))
-    for loaded, streamed in zip(*results, strict=True):
-        assert_array_equal(loaded, streamed)

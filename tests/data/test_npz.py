@@ -25,12 +25,6 @@ def loaded(folder: Path, x: Any, y: Any = Y) -> Any:
     return load(npz(folder, x=x, y=y, x_test=x, y_test=y))[0]
 
 
-def test_without_a_test_set_a_share_is_split_off(tmp_path: Path) -> None:
-    train, test = load(npz(tmp_path, x=X, y=Y), test_share=0.3, seed=2)
-    assert (len(train), len(test), train.name, train.classes) == (7, 3, "some", ("0", "1", "2"))
-    assert sorted(map(bytes, np.concatenate([train.x, test.x]))) == sorted(map(bytes, X))
-
-
 @pytest.mark.parametrize(
     ("shape", "axes"),
     [((10, 6, 5), (0, 1, 2)), *((shape, (0, 3, 1, 2)) for shape in ((10, 6, 5, 1), (10, 5, 2, 3))),

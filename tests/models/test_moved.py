@@ -48,13 +48,6 @@ def trained(kind: str) -> Any:
     return model
 
 
-def assigned(kind: str, values: Any) -> Any:
-    twin = fresh(kind)
-    for name, value in values.items():
-        twin.weights[name] = value
-    return twin
-
-
 def loaded(kind: str, values: Any) -> Any:
     twin = fresh(kind)
     twin.load_weights(values)
@@ -68,27 +61,6 @@ def overwritten(kind: str, values: Any) -> Any:
     twin.fit(x // 3, y, progress=False)
     twin.set_weights(values)
     return twin
-
-
-def archived(kind: str, values: Any, path: Path) -> Any:
-    np.savez(path, **values)
-    with np.load(path) as file:
-        return fresh(kind, weights=dict(file))
-
-
-def graph(layers: Any) -> Any:
-    """Return a graph of these layers in a row, of which a graph was trained before."""
-    node = source = cr.Input((2, 4, 5))
-    for layer in layers:
-        node = layer(node)
-    return cr.Graph(source, node, engine="numpy")
-
-
-def split(layers: Any) -> Callable[[Any], Any]:
-    """Return the function that two networks compute one after the other."""
-    first = cr.Sequential(layers[:2], (2, 4, 5), engine="numpy")
-    second = cr.Sequential(layers[2:], first.output_shape, engine="numpy")
-    return lambda x: second.predict(first.predict(x))
 
 
 def saved(model: Any, path: Path) -> Path:
@@ -131,12 +103,8 @@ WEIGHTS: dict[str, Callable[[str, Any, Path], Any]] = {
     "load_weights": lambda kind, m, _: loaded(kind, m.get_weights()),
     "weights=": lambda kind, m, _: fresh(kind, weights=m.weights),
     "float64": lambda kind, m, _: fresh(kind, weights=m.weights, dtype="float64"),
-    "assignment": lambda kind, m, _: assigned(kind, m.weights),
-    "npz": lambda kind, m, to: archived(kind, m.weights, to / "m.npz"),
     "safetensors": lambda kind, m, to: loaded(kind, stored(to / "w.safetensors", m.weights)),
     "layers": lambda _, m, __: cr.Sequential(m.layers, (2, 4, 5), engine="numpy"),
-    "layers and new nodes": lambda _, m, __: graph(m.layers),
-    "parts": lambda _, m, __: split(m.layers),
     "ONNX Runtime": lambda _, m, to: lambda x: run(exported(m, to / "m.onnx"), x),
     "C": lambda _, m, to: lambda x: outputs(to, [m], [x], ["-O1"])[0],
 }
@@ -154,28 +122,6 @@ def test_a_moved_model_predicts_the_same(kind: str, way: str, tmp_path: Path) ->
         if "targets" not in kind:
             assert list(map(str, answers)) == list(map(str, model.predict_classes(x)))  # ONNX files have names
         assert (twin.classes, twin.task, twin.thresholds) == (model.classes, model.task, model.thresholds)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_layers_that_were_applied_to_nodes_bring_what_was_learnt(kind: str) -> None:
-    x, y, end = KINDS[kind]
-    layers = [cr.Conv2D(3, 3), cr.Tanh(), cr.GlobalAveragePool2D(), *copy.deepcopy(end)]
-    model = graph(layers)
-    model.loss = fresh(kind).loss
-    model.fit(x, y, progress=False)
-    assert_close(graph(layers).predict(x), model.predict(x))
-    assert_close(cr.Sequential(layers, (2, 4, 5), engine="numpy").predict(x), model.predict(x))
-
-
-def test_an_estimator_predicts_the_same_after_joblib(tmp_path: Path) -> None:
-    from chainrule.sklearn import ChainruleRegressor
-
-    x, y = NUMBERS[:, 0, 0], KINDS["scaled targets"][1]
-    estimator = ChainruleRegressor([cr.Dense(4)], epochs=60, learning_rate=0.02, random_state=0).fit(x, y)
-    twin = joblib.load(joblib.dump(estimator, tmp_path / "e.joblib")[0])
-    assert_close(twin.predict(x), estimator.predict(x))
-    other = cr.Sequential([cr.Dense(4), cr.Dense(1)], (5,), weights=estimator.model_.weights)
-    assert_close(other.predict(x)[:, 0], estimator.predict(x))
 
 
 @pytest.mark.parametrize("kind", KINDS)

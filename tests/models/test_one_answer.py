@@ -1,7 +1,6 @@
-"""Files, evaluations, calibration and the page's description give the answers of `predict_classes`."""
+"""ONNX files give the answers of `predict_classes`."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from numerical import assert_close
 from selection import draws
 
 import chainrule as cr
-from chainrule.web.description import describe
 
 N = 40
 NEAR = 1e-4  # distance of an output from the threshold ½ below which rounding may decide
@@ -113,86 +111,21 @@ def decided(task: str, outputs: np.ndarray, names: list[str], thresholds: Any) -
     return np.array(names)[places].tolist()
 
 
-def of_files(drawn: Drawn, folder: Path) -> None:
-    """Compare a saved model, and an ONNX file, as this library reads it."""
-    model, own, other = drawn.model, folder / "m.safetensors", folder / "m.onnx"
-    model.save(own)
-    cr.export_onnx(model, other)
-    for path in (own, other):
-        assert_same(said(cr.load(path, engine="numpy").predict_classes(drawn.x)), drawn.answers)
-
-
-def of_metadata(drawn: Drawn, folder: Path) -> None:
-    """Decide on the outputs of ONNX Runtime by the metadata of the file."""
-    cr.export_onnx(drawn.model, folder / "m.onnx")
-    session = onnxruntime.InferenceSession(folder / "m.onnx")
-    facts = session.get_modelmeta().custom_metadata_map
-    source = session.get_inputs()[0].name
-    outputs = session.run(None, {source: drawn.x.astype(np.float32)})
-    names, thresholds = json.loads(facts["classes"]), json.loads(facts.get("thresholds", "[]"))
-    found = dict[str, Any]()
-    for end, task, values in zip(session.get_outputs(), facts["task"].split(","), outputs, strict=True):
-        count = max(values.shape[1], 2)
-        found[end.name] = decided(task, values, names or [*map(str, range(count))], thresholds)
-    assert_same(found if len(found) > 1 else next(iter(found.values())), drawn.answers)
-
-
-def of_evaluation(drawn: Drawn, folder: Path) -> None:
-    """Compare what functions of metrics get, and the accuracy that follows from the answers."""
-    model, seen = drawn.model, list[tuple[np.ndarray, np.ndarray]]()
-
-    def metric(true: Any, predicted: Any) -> float:
-        seen.append((true, predicted))
-        return 0.0
-
-    evaluation = model.evaluate(drawn.x, drawn.y, metrics={"same": metric})
-    assert "same" in [name.rpartition("_")[2] for name in evaluation.figures]
-    parts = [evaluation] if drawn.kind != "several" else [*evaluation.parts.values()]
-    answers = [drawn.answers] if drawn.kind != "several" else [*drawn.answers.values()]
-    for part, answer, (true, predicted) in zip(parts, answers, seen, strict=True):
-        count = 3 if drawn.kind == "several" else max(len(drawn.model.classes), 2)
-        names = np.array([*map(str, range(count))])
-        if drawn.kind != "several":
-            names = np.array(drawn.model.labels.classes)
-        if part.task.name == "regression":
-            assert_close(predicted, answer, roundings=1e3, dtype=np.float32)
-        elif part.task.name == "multi-label":
-            assert [tuple(names[row == 1].tolist()) for row in predicted] == answer
-        else:
-            assert names[predicted].tolist() == np.ravel(answer).tolist()
-            assert part.measured == np.mean(true == predicted)
-
-
-def of_the_page(drawn: Drawn, folder: Path) -> None:
-    """Decide by the description that the page gets."""
-    model = drawn.model
-    description = describe(model, cr.Recipe(loss=model.loss))
-    if drawn.kind == "several":
-        found = dict[str, Any]()
-        outputs = model.predict(drawn.x)
-        for entry in description["outputs"]:
-            values = outputs[entry["name"]]
-            task = {"label_accuracy": "multi-label", "mean_absolute_error": "regression"}.get(entry["measure"])
-            task = task or ("classification" if entry["size"] > 1 else "binary")
-            found[entry["name"]] = decided(task, values, [*map(str, range(max(entry["size"], 2)))], [])
-        assert_same(found, drawn.answers)
-        return
-    outputs = model.predict(drawn.x)
-    found = decided(model.task.name, outputs, description["classes"], description["thresholds"])
-    assert_same(found, drawn.answers)
-
-
-PATHS: tuple[Callable[[Drawn, Path], None], ...] = (of_files, of_metadata, of_evaluation, of_the_page)
-
-
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.__name__)
-def test_every_path_gives_the_answer_of_predict_classes(
-    path: Callable[[Drawn, Path], None], kind: str, tmp_path: Path
-) -> None:
+def test_metadata_of_onnx_files_give_the_answer_of_predict_classes(kind: str, tmp_path: Path) -> None:
     @settings(max_examples=draws(2), deadline=None)
     @given(st.integers(0, 2**31))
     def draw(seed: int) -> None:
-        path(Drawn(kind, seed), tmp_path)
+        drawn = Drawn(kind, seed)
+        cr.export_onnx(drawn.model, tmp_path / "m.onnx")
+        session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+        facts = session.get_modelmeta().custom_metadata_map
+        outputs = session.run(None, {session.get_inputs()[0].name: drawn.x.astype(np.float32)})
+        names, thresholds = json.loads(facts["classes"]), json.loads(facts.get("thresholds", "[]"))
+        found = dict[str, Any]()
+        for end, task, values in zip(session.get_outputs(), facts["task"].split(","), outputs, strict=True):
+            count = max(values.shape[1], 2)
+            found[end.name] = decided(task, values, names or [*map(str, range(count))], thresholds)
+        assert_same(found if len(found) > 1 else next(iter(found.values())), drawn.answers)
 
     draw()

@@ -178,30 +178,6 @@ def test_the_task_does_not_depend_on_the_order_of_the_samples(seed: int, ending:
     assert tasks == {"multi-label" if ending == "Sigmoid" else "classification"}
 
 
-def test_a_task_that_would_be_a_coincidence_is_refused() -> None:
-    draw = np.random.default_rng(0)
-    x, shares = draw.normal(size=(N, 4)), draw.dirichlet(np.ones(3), N)
-
-    def linear(outputs: int, **options: Any) -> cr.Sequential:
-        return cr.Sequential([cr.Dense(outputs)], (4,), engine="numpy", **options)
-
-    for outputs, y in ((3, shares), (1, x[:, 0] > 0), (1, np.where(x[:, 0] > 0, "yes", "no"))):
-        with pytest.raises(ChainruleError, match=r"loss=.*Sigmoid\(\)"):
-            linear(outputs).fit(x, y, progress=False)
-    chosen = linear(3, loss="mean_squared_error")
-    chosen.fit(x, shares, progress=False)
-    named = linear(3)
-    named.fit(x, shares, loss="mean_squared_error", progress=False)
-    for model in (chosen, named):
-        assert model.task is not None
-        assert model.task.name == "regression"
-    for rows in (np.eye(3)[np.arange(N) % 3], np.arange(N) % 3):  # one-hot rows and labels stay classes
-        model = linear(3)
-        model.fit(x, rows, progress=False)
-        assert model.task is not None
-        assert model.task.name == "classification"
-
-
 @settings(max_examples=draws(30), deadline=None)
 @given(st.integers(1, 3), st.lists(st.integers(2, 9), min_size=0, max_size=5) | st.just([5, 4]))
 def test_a_wrong_rank_is_never_a_sample(channels: int, shape: list[int]) -> None:

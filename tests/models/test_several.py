@@ -22,17 +22,6 @@ def single(whole: cr.Graph, output: str, **options: Any) -> tuple[cr.Graph, Any]
     return network, lambda x: x[0] if output == "size" else x
 
 
-def test_outputs_are_named_and_equal_those_of_single_outputs() -> None:
-    whole, (x, _) = model(), batch()
-    actual = whole.predict({"vector": x[1], "image": x[0]})
-    assert {name: values.shape for name, values in actual.items()} == {"digit": (6, 4), "size": (6, 2)}
-    for name, values in actual.items():
-        network, select = single(whole, name)
-        assert_close(values, network.predict(select(x)))
-    assert {name: len(y) for name, y in whole.predict(([], [])).items()} == {"digit": 0, "size": 0}
-    assert_close(whole.predict((x[0][0], x[1][0]))["size"], whole(x)["size"][:1])
-
-
 def test_names_come_from_inputs_and_layers() -> None:
     a, b = cr.Input((3,)), cr.Input((2, 4), name="signal")
     y, z = (
@@ -146,27 +135,6 @@ def test_inputs_are_normalized_and_targets_standardized_separately(standardize: 
         for trained, data in ((whole, ((pixels, vector), y)), (prepared, scaled))
     ]
     assert_close(*steps, dtype=float)
-
-
-def test_a_graph_is_read_from_its_nodes() -> None:
-    x = cr.Input((2, 5, 6))
-    y = cr.ReLU()(cr.Conv2D(3, 3, padding="same")(x))
-    y = cr.Add()(y, cr.Conv2D(3, 3, padding="same")(y))
-    model = cr.Graph(x, cr.Softmax()(cr.Dense(4)(cr.GlobalAveragePool2D()(y))), engine="numpy")
-    assert model.names == ["conv1", "relu1", "conv2", "add1", "pool1", "dense1", "softmax1"]
-    assert model.wiring.inputs == ((0,), (1,), (2,), (2, 3), (4,), (5,), (6,))
-    assert model.output_shape == (4,)
-    assert "relu1, conv2" in model.summary()
-
-
-def test_a_chain_is_the_same_as_sequential() -> None:
-    x = cr.Input((2, 5, 6))
-    y = cr.Dense(3)(cr.Flatten()(cr.Tanh()(cr.Conv2D(3, 3)(x))))
-    graph = cr.Graph(x, y, engine="numpy", seed=3)
-    row = cr.Sequential([cr.Conv2D(3, 3), cr.Tanh(), cr.Flatten(), cr.Dense(3)], (2, 5, 6), engine="numpy", seed=3)
-    assert graph.about() == row.about()
-    np.testing.assert_array_equal(graph.parameters, row.parameters)
-    assert graph.plan("half_squared_error") == row.plan("half_squared_error")
 
 
 @pytest.mark.parametrize("kind", ["none", "scale", "standardize"])

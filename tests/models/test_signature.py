@@ -1,69 +1,13 @@
 """What training records of inputs and outputs is used by everything later: relations over drawn networks."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
-from interop.c.compiled import NATIVE, needs, outputs
 from numerical import assert_close
-from numpy.testing import assert_array_equal
 from PIL import Image
-from training.drawn_fits import KINDS, fitted
 
 import chainrule as cr
-from chainrule.interop.c import Quantized
-
-DTYPES = (np.uint8, np.int16, np.int64, np.float32, np.float64)
-PLAIN = ("classes", "names", "binary", "multi-label", "regression", "signal", "map", "images")
-NORMALIZATIONS = (None, "scale", "standardize", "none")
-CASES = [(kind, name, "numpy") for kind in PLAIN for name in NORMALIZATIONS]
-CASES += [("classes", None, "compiled"), ("regression", "standardize", "compiled")]
-
-
-def trained(kind: str, normalization: str | None, engine: str = "numpy") -> tuple[Any, np.ndarray]:
-    """Return a network trained on data of its kind, and other whole numbers that are not negative."""
-    _, x, y = KINDS[kind]
-    result = fitted(kind, (x, y), engine, {"normalization": normalization, "epochs": 1})
-    assert result
-    return result[0], np.random.default_rng(0).integers(0, 256 if x.max() > 9 else 5, (6, *x.shape[1:]))
-
-
-@pytest.mark.filterwarnings("ignore::chainrule.errors.InputUnitWarning")
-@pytest.mark.parametrize(("kind", "normalization", "engine"), CASES)
-def test_the_same_numbers_give_the_same_outputs(
-    kind: str, normalization: str | None, engine: str, tmp_path: Path
-) -> None:
-    model, x = trained(kind, normalization, engine)
-    expected = model.predict(x.astype(np.float64))
-    for dtype in DTYPES:
-        assert_close(model.predict(np.asfortranarray(x.astype(dtype))), expected)
-    assert_close(model.predict(x.tolist()), expected)
-    order = np.random.default_rng(1).permutation(len(x))
-    assert_close(model.predict(x[order])[np.argsort(order)], expected)
-    assert_close(np.concatenate([model.predict(sample) for sample in x]), expected)
-    assert_close(model.predict(x, batch_size=4), expected)
-    losses = [model.evaluate(x.astype(dtype), KINDS[kind][2][:6]).loss for dtype in DTYPES]
-    assert_close(losses, [losses[0]] * len(losses), dtype=np.float32)
-    if kind in ("classes", "names", "map"):
-        quantized = Quantized(model, x)
-        assert len({quantized.predict(x.astype(dtype)).tobytes() for dtype in DTYPES}) == 1
-    cr.export_onnx(model, tmp_path / "m.onnx")
-    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
-    assert_close(session.run(None, {"x": x.astype(np.float32)})[0], expected)
-    assert cr.load(tmp_path / "m.onnx").signature.inputs == model.signature.inputs
-
-
-@needs("gcc")
-@pytest.mark.filterwarnings("ignore::chainrule.errors.InputUnitWarning")
-def test_exported_c_takes_the_same_numbers(tmp_path: Path) -> None:
-    models, images = zip(*map(trained, PLAIN, 2 * NORMALIZATIONS), strict=True)
-    for number, model in enumerate(models):
-        model.name = f"network{number}"
-    results = outputs(tmp_path, models, images, NATIVE)
-    for model, x, y in zip(models, images, results, strict=True):
-        assert_close(y, model.predict(x).reshape(y.shape))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -87,16 +31,3 @@ def test_files_become_inputs_as_recorded(channels: int, unit: float, digits: boo
         assert np.abs(actual - model.predict(data.x[:3])).max() > 1e-3
     else:
         assert_close(actual, model.predict(data.x[:3]))
-
-
-def test_several_outputs_are_answered_by_name() -> None:
-    draw = np.random.default_rng(0)
-    image = cr.Input((1, 5, 7), name="image")
-    features = cr.Flatten()(image)
-    model = cr.Graph([image], [cr.Softmax()(cr.Dense(3)(features)), cr.Dense(1)(features)], engine="numpy")
-    x, t = draw.normal(size=(30, 1, 5, 7)), draw.integers(0, 3, 30)
-    name, other = model.output_names
-    model.fit(x, {name: t, other: t * 100.0}, epochs=1, progress=False)
-    actual, predicted = model.predict_classes(x), model.predict(x)
-    assert actual[name].tolist() == [str(k) for k in predicted[name].argmax(1)]
-    assert_array_equal(actual[other], predicted[other])

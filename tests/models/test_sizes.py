@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import several
-from selection import draws
 
 import chainrule as cr
 from chainrule.errors import ShapeError
@@ -69,47 +67,3 @@ def test_sizes_that_a_network_does_not_support(layers: Any, x: Any) -> None:
     for call in (lambda: model.predict(x), lambda: model.evaluate(x, [0, 1])):
         with pytest.raises(ShapeError, match=r"3×8×8.*(: |found 2×4|; MaxPool)"):
             call()
-
-
-def changed_layers(model: Any, x: Any, y: Any) -> set[str]:
-    """Return the layers whose parameters change in a training."""
-    before = {name: values.copy() for name, values in model.weights.items()}
-    model.fit(x, y, batch_size=4, normalization="none", progress=False)
-    return {name.rpartition(".")[0] for name, values in before.items() if (model.weights[name] != values).any()}
-
-
-@settings(max_examples=draws(8), deadline=None)
-@given(st.integers(0, 2**32 - 1), st.booleans())
-def test_only_layers_that_are_not_frozen_are_trained(seed: int, several_outputs: bool) -> None:
-    draw = np.random.default_rng(seed)
-    if several_outputs:
-        x, y = several.batch(8, seed)
-        model: Any = several.model(loss=several.LOSSES, seed=seed)
-        heads = {"dense2", "dense3"}
-    else:
-        x, y = draw.normal(size=(8, 2, 9, 8)), draw.integers(0, 3, 8)
-        layers = [cr.Conv2D(3, 2), cr.Tanh(), cr.Conv2D(2, 3), cr.Tanh(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
-        model = cr.Sequential(layers, (2, 9, 8), dtype="float64", engine="numpy", seed=seed)
-        heads = {"dense1"}
-    trainable = {name for name in model.names if model.size(name)}
-    frozen = {name for name in model.names if draw.random() < 0.5} - {min(heads)}
-    for names, expected in ((("backbone",), heads), ((*frozen,), trainable - frozen), ((), trainable)):
-        model.freeze(*names)
-        assert changed_layers(model, x, y) == expected
-
-
-@settings(max_examples=draws(8), deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(2, 6))
-def test_appended_layers_follow_all_others(seed: int, classes: int) -> None:
-    draw = np.random.default_rng(seed)
-    model = cr.Sequential([cr.Flatten(), cr.Dense(5), cr.ReLU(), cr.Dense(4)], (2, 3, 4), engine="numpy", seed=seed)
-    x = draw.normal(size=(6, 2, 3, 4))
-    names = [f"class {number}" for number in range(classes)]
-    model.fit(x, draw.integers(0, 4, 6), loss="softmax_cross_entropy", progress=False)
-    appended = model.with_classes(names, append=True)
-    replaced = model.with_classes(names)
-    assert appended.layers[: len(model.layers)] == model.layers
-    assert len(replaced.layers) == len(model.layers)
-    assert replaced.layers[:-1] == model.layers[:-1]
-    for twin in (appended, replaced):
-        assert twin.predict(x).shape == (6, classes)

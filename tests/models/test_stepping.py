@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
-from numpy.testing import assert_array_equal
 from selection import draws
 
 import chainrule as cr
@@ -87,50 +86,6 @@ def test_steps_are_those_of_gradients_and_an_optimizer(between: Any, engine: str
             assert_close(model.parameters, numbered.parameters)
 
     check()
-
-
-NORMALIZATIONS = (cr.BatchNorm2D(), cr.GroupNorm(2), cr.InstanceNorm2D(), cr.LayerNorm(), cr.LocalResponseNorm(3))
-
-
-def two_ways(seed: int, normalization: Any, optimizer: Any, **options: Any) -> tuple[cr.Sequential, cr.Sequential]:
-    """Train twice on drawn batches: by `train_step`, and by `gradients` and the optimizer's `step`.
-
-    The gradient of the bias before a normalization is rounding error, which adaptive optimizers turn into full steps.
-    """
-    rng = np.random.default_rng(seed)
-    layers = [cr.Conv2D(4, (2, 3)), normalization, cr.Tanh(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
-    stepped, looped = (cr.Sequential(layers, (2, 5, 4), seed=seed % 99, **options) for _ in range(2))
-    moments = optimizer.init(looped.parameters)
-    for step in (1, 2, 3):
-        size = int(rng.integers(1, 12))
-        x, y = rng.normal(size=(size, 2, 5, 4)), rng.integers(0, 3, size)
-        stepped.train_step(x, y, optimizer=optimizer, learning_rate=RATE)
-        moments = optimizer.step(looped, looped.gradients(x, y), moments, step=step, learning_rate=RATE)
-    return stepped, looped
-
-
-@pytest.mark.parametrize("engine", ["numpy", "compiled", "reference"])
-def test_gradients_and_a_step_have_the_bits_of_a_training_step(engine: str) -> None:
-    @settings(max_examples=draws({"reference": 1, "compiled": 3}.get(engine, 10)), deadline=None)
-    @given(
-        st.integers(0, 2**32 - 1),
-        st.sampled_from(NORMALIZATIONS),
-        st.sampled_from(OPTIMIZERS),
-        st.sampled_from(["float32", "float64"]),
-        st.sampled_from([1, 2]),
-    )
-    def check(seed: int, normalization: Any, optimizer: Any, dtype: str, threads: int) -> None:
-        stepped, looped = two_ways(seed, normalization, optimizer, engine=engine, dtype=dtype, threads=threads)
-        for name, values in stepped.weights.items():
-            assert_array_equal(values, looped.weights[name], name)
-
-    check()
-
-
-@pytest.mark.parametrize("engine", ["jax"])
-def test_xla_rounds_whole_steps_in_another_way(engine: str) -> None:
-    stepped, looped = two_ways(0, cr.BatchNorm2D(), cr.Nesterov(), engine=engine, dtype="float64")
-    assert_close(stepped.parameters, looped.parameters)
 
 
 def test_calls_of_gradients_drop_other_values() -> None:

@@ -1,50 +1,17 @@
 """Yes/no, several labels and regression: how a task is inferred, what is learnt, and its metrics."""
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numerical import assert_close
-from training.made import dense, points
 
 import chainrule as cr
 from chainrule.errors import DataError, OptionError
 from chainrule.network import loss_checks, losses, tasks
-
-X, VALUE = points(400)
-TASKS: dict[str, tuple[Callable[[], cr.Sequential], Any]] = {  # metric → network, targets
-    "accuracy": (lambda: dense(1, cr.Sigmoid()), (VALUE > 0).astype(int)),
-    "label_accuracy": (lambda: dense(3, cr.Sigmoid()), (np.c_[VALUE, VALUE - 1.5, X[:, 0]] > 0).astype(int)),
-    "mean_absolute_error": (lambda: dense(3, loss="mean_squared_error"), np.c_[VALUE, -VALUE, VALUE**2 / 4]),
-}
-
-
-@pytest.mark.parametrize("metric", TASKS)
-def test_each_task_is_learnt_and_has_its_own_metric(metric: str) -> None:
-    """Compare with the targets in one column."""
-    create, y = TASKS[metric]
-    model = create()
-    history = model.fit(X, y, epochs=20, validation_data=(X, y), progress=False, learning_rate=0.02)
-    evaluation, epochs = model.evaluate(X, y), history.epochs
-    assert history.measure == metric
-    assert_close(epochs[-1].validation_loss, evaluation.loss)
-    assert model.evaluate(X, y.reshape(len(X), -1)).loss == evaluation.loss
-    words = repr(history) + history._repr_html_() + " ".join(evaluation.to_json())
-    if "accuracy" in metric:
-        assert_close(epochs[-1].validation_measured, getattr(evaluation, metric))
-        assert getattr(evaluation, metric) > 0.85
-    else:  # training standardizes targets of different scales
-        assert evaluation.r2 > 0.8
-        assert epochs[-1].measured < epochs[0].measured
-        with pytest.raises(OptionError, match="is not defined for regression"):
-            _ = history.accuracy
-    assert ("accuracy" in words) == ("accuracy" in metric)
-
 
 CLASSES = ("categorical_cross_entropy", "softmax_cross_entropy", "categorical_focal_cross_entropy")
 ENDINGS = ("Softmax", "Sigmoid", "Dense", "")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from training import oracle
-from training.oracle import Batch, Head, Rule, Training
+from training.oracle import Batch, Head, Training
 
 import chainrule as cr
 from chainrule.data.dataset import order
@@ -53,7 +53,7 @@ class Case:
         self.x, self.held_x = random.normal(1, 2, (N, *SHAPE)), random.normal(1, 2, (HELD, *SHAPE))
         self.y, self.held_y = self._targets(N), self._targets(HELD)
         self.held_weights = np.ones(HELD)
-        self.fit: dict[str, Any] = {"epochs": 1, "batch_size": 3, "optimizer": "sgd", "learning_rate": 0.1}
+        self.fit: dict[str, Any] = {"epochs": 1, "batch_size": 3, "optimizer": cr.SGD(), "learning_rate": 0.1}
         self.fit |= {"normalization": "none", "standardize_targets": False, "seed": 0, "progress": False}
         self.evaluation: dict[str, Any] = {}
         self.names = dict[str, str]()
@@ -62,7 +62,6 @@ class Case:
         self.recorded = list[np.ndarray]()
         self.ignored: int | None = None
         self.continued = False
-        self.rule = Rule("sgd")
         self.schedule: Schedule = lambda step, steps, epochs, better: 1.0
         self.augment: Augment = lambda case, x, targets, valid: (x, targets, valid)
 
@@ -185,7 +184,7 @@ class Computed:
         if case.task == "labels":
             self.class_weights, heads = None, [replace(case.heads[0], positives=self._label_weights())]
         steps = fit["epochs"] * math.ceil(len(own) / fit["batch_size"])
-        rest = case.rule, self.rate, self.factors(weights)
+        rest = fit["optimizer"], self.rate, self.frozen(weights)
         self.training = Training(weights, heads, self.batches, fit["epochs"], steps, *rest)
         self.training.parts = fit.get("gradient_accumulation_steps", 1)
         self.training.clip, self.training.average = fit.get("clip_norm"), fit.get("ema_decay")
@@ -279,14 +278,10 @@ class Computed:
         base = self.case.fit["learning_rate"]
         return base * self.case.schedule(step, self.training.steps, self.case.fit["epochs"], better)
 
-    def factors(self, weights: oracle.Arrays) -> dict[str, float]:
-        """Return the factor of the learning rate of each parameter: 0 if it is frozen."""
-        result = {name: 1.0 for name in weights if "running" not in name}
-        for pattern in self.case.frozen:
-            for name in result:
-                if pattern in (name, name.partition(".")[0], name.partition(".")[2]):
-                    result[name] = 0.0
-        return result
+    def frozen(self, weights: oracle.Arrays) -> set[str]:
+        """Return the names of the frozen parameters."""
+        parts = {name: {name, *name.split(".")} for name in weights}
+        return {name for name in weights if parts[name] & {*self.case.frozen}}
 
     # ---------------------------------------------------------------- one evaluation
 

@@ -1,14 +1,12 @@
 """Draws values of options of `fit`, `evaluate` and `freeze` for a case: for the library, and for the oracle."""
 
 import itertools
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from training.option_cases import CLASSES, HELD, SHAPE, Case, Computed, N, Schedule
-from training.oracle import Rule
 
 import chainrule as cr
 
@@ -57,7 +55,7 @@ def optimizer(case: Case) -> None:
     names = {"sgd": ["weight_decay"], "adam": ["beta1"], "adamw": ["beta1", "weight_decay"]}
     values = {"weight_decay": pick(case, 0.0, 0.3), "momentum": 0.8, "beta1": 0.7}
     options = {name: values[name] for name in names.get(kind, ["momentum", "weight_decay"])}
-    case.fit["optimizer"], case.rule = cr.optimizers.find({"name": kind, **options}), Rule(kind, options)
+    case.fit["optimizer"] = cr.optimizers.find({"name": kind, **options})
 
 
 @option
@@ -84,20 +82,10 @@ def loss_weights(case: Case) -> None:
 
 @option
 def schedule(case: Case) -> None:
-    def step(step: int, steps: int, epochs: int, better: list[bool]) -> float:
-        return 0.5 ** (step // (steps // epochs))
-
-    def cosine(step: int, steps: int, epochs: int, better: list[bool]) -> float:
-        return (1 + math.cos(math.pi * step / steps)) / 2
-
-    def warm(step: int, steps: int, epochs: int, better: list[bool]) -> float:
-        return min(1.0, (step + 1) / max(0.7 * steps, 1))
-
     def plateau(step: int, steps: int, epochs: int, better: list[bool]) -> float:
         return 0.5 ** (better.count(False))
 
     forms: list[tuple[Any, Schedule]] = [
-        ("step,epochs=1,gamma=0.5", step), ("cosine", cosine), ("warm-up,share=0.7", warm),
         ("plateau,gamma=0.5,patience=0", plateau), (lambda step: 1 / (1 + step), lambda step, *_: 1 / (1 + step)),
     ]  # fmt: skip
     case.fit["schedule"], case.schedule = pick(case, *forms)

@@ -139,33 +139,32 @@ def gradients(weights: Arrays, heads: Sequence[Head], data: Batch, names: Sequen
     return results
 
 
-@dataclass
-class Rule:
-    """The update of an optimizer by its options, in the formulas of PyTorch."""
+class Number:
+    """A parameter that is updated alone, or an array of them, with everything that an optimizer remembers of it."""
 
-    kind: str
-    options: dict[str, float] = field(default_factory=dict)
-    moments: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    def __init__(self, value: Any) -> None:
+        self.p, self.v, self.u, self.m = value, 0.0, 0.0, 0.0
 
-    def update(self, name: str, p: np.ndarray, g: np.ndarray, rate: float, step: int, factor: float) -> np.ndarray:
-        """Return new parameters. The learning rate is multiplied by the factor, the decay of the parameters is not."""
-        options, (first, second) = self.options, self.moments.setdefault(name, [np.zeros_like(p), np.zeros_like(p)])
-        decay, mu, rate = options.get("weight_decay", 0.0) / factor, options.get("momentum", 0.0), rate * factor
-        if self.kind in ("adam", "adamw"):
-            beta1, beta2 = options.get("beta1", 0.9), options.get("beta2", 0.999)
-            first[...] = beta1 * first + (1 - beta1) * g
-            second[...] = beta2 * second + (1 - beta2) * g**2
-            direction = first / (1 - beta1**step) / (np.sqrt(second / (1 - beta2**step)) + 1e-8)
-            return p * (1 - rate * decay) - rate * direction
-        h = g + decay * p
-        if self.kind == "sgd":
-            return p - rate * h
-        if self.kind == "rmsprop":
-            second[...] = 0.99 * second + 0.01 * h**2
-            first[...] = mu * first + h / (np.sqrt(second) + 1e-8)
-            return p - rate * first
-        first[...] = mu * first + h
-        return p - rate * (h + mu * first if self.kind == "nesterov" else first)
+    def update(self, optimizer: Any, g: Any, rate: float, step: int) -> None:
+        name, decay = optimizer.to_config()["name"], getattr(optimizer, "weight_decay", 0.0)
+        if name in ("sgd", "adamw"):
+            self.p = self.p * (1 - rate * decay)
+        else:
+            g = g + decay * self.p
+        if name == "sgd":
+            self.p = self.p - rate * g
+        elif name in ("momentum", "nesterov"):
+            self.v = optimizer.momentum * self.v + g
+            self.p = self.p - rate * (g + optimizer.momentum * self.v if name == "nesterov" else self.v)
+        elif name == "rmsprop":
+            self.v = optimizer.alpha * self.v + (1 - optimizer.alpha) * g * g
+            self.u = optimizer.momentum * self.u + g / (self.v**0.5 + optimizer.epsilon)
+            self.p = self.p - rate * self.u
+        else:
+            self.m = optimizer.beta1 * self.m + (1 - optimizer.beta1) * g
+            self.v = optimizer.beta2 * self.v + (1 - optimizer.beta2) * g * g
+            corrected = self.m / (1 - optimizer.beta1**step), self.v / (1 - optimizer.beta2**step)
+            self.p = self.p - rate * corrected[0] / (corrected[1] ** 0.5 + optimizer.epsilon)
 
 
 @dataclass
@@ -175,7 +174,7 @@ class Training:
     batches      function of the epoch that yields its batches
     epochs, steps   number of epochs and of all steps
     rate         function that returns the learning rate of a step, from 0, after epochs that were better or not
-    factors      factor of the learning rate of each parameter; 0: it is frozen
+    frozen       names of parameters that are not trained
     validation   validation samples; None: there are none
     parts        number of parts of a batch, whose gradients are added
     metric       whether the metric is monitored instead of the loss
@@ -190,9 +189,9 @@ class Training:
     batches: Callable[[int], Iterator[Batch]]
     epochs: int
     steps: int
-    rule: Rule
+    optimizer: Any
     rate: Callable[[int, list[bool]], float]
-    factors: dict[str, float]
+    frozen: set[str]
     validation: Batch | None = None
     parts: int = 1
     clip: float | None = None
@@ -208,6 +207,7 @@ class Training:
     values: list[tuple[float, float]] = field(default_factory=list)
     mean: Arrays = field(default_factory=dict)
     best: Arrays = field(default_factory=dict)
+    numbers: dict[str, Number] = field(default_factory=dict)
 
     @property
     def final(self) -> Arrays:
@@ -249,8 +249,9 @@ class Training:
         return max(number for number, is_better in enumerate(self.better()) if is_better)
 
     def _step(self, batch: Batch) -> None:
-        rate, names = self.rate(len(self.losses), self.better()), [name for name in self.factors if self.factors[name]]
-        uses = any(self.factors.get(f"norm.{name}", 1.0) for name in ("gamma", "beta"))  # statistics of the batch
+        rate = self.rate(len(self.losses), self.better())
+        names = [name for name in self.weights if "running" not in name and name not in self.frozen]
+        uses = not {"norm.gamma", "norm.beta"} <= self.frozen  # statistics of the batch
         total, count = {name: np.zeros_like(self.weights[name]) for name in names}, len(batch.x)
         loss, metric, parts = 0.0, 0.0, min(self.parts, count)
         for number in range(parts):
@@ -267,8 +268,9 @@ class Training:
         norm = np.sqrt(sum((gradient**2).sum() for gradient in total.values()))
         scale = 1.0 if self.clip is None else min(1.0, self.clip / (norm + 1e-6))
         for name in names:
-            p, g = self.weights[name], scale * total[name]
-            self.weights[name] = self.rule.update(name, p, g, rate, len(self.losses) + 1, self.factors[name])
+            number = self.numbers.setdefault(name, Number(self.weights[name]))
+            number.update(self.optimizer, scale * total[name], rate, len(self.losses) + 1)
+            self.weights[name] = number.p
         self.rates.append(rate)
         self.losses.append(loss)
         self.measures.append(metric * self.units)

@@ -1,7 +1,5 @@
 """Batches computed in parts, and averages of the weights."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from numerical import assert_close
@@ -10,7 +8,6 @@ from training.made import network_of_vectors, vectors
 
 import chainrule as cr
 from chainrule.errors import NotFiniteError
-from chainrule.training.criterion import Criterion
 from chainrule.training.steps.stepper import Stepper
 
 LOSS = "softmax_cross_entropy"
@@ -43,36 +40,3 @@ def test_a_later_part_that_is_not_finite_changes_nothing() -> None:
         Stepper(made, cr.Adam(), LOSS, parts=3).step(x, t, step=1, rate=0.1)
     assert_array_equal(made.parameters, before[0])
     assert_array_equal(made.statistics, before[1])
-
-
-class Weights(cr.Callback):
-    """Keeps the weights after every step, and the number of steps after every epoch."""
-
-    def __init__(self) -> None:
-        self.kept, self.at = list[np.ndarray](), list[int]()
-
-    def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
-        self.kept.append(np.r_[trainer.network.parameters, trainer.network.statistics].astype(np.float64))
-
-    def epoch_ended(self, trainer: Any, epoch: Any) -> None:
-        self.at.append(len(self.kept))
-
-
-@pytest.mark.parametrize("decay", [0.0, 0.5, 0.97, 0.9999])
-@pytest.mark.parametrize("patience", [None, 1])
-def test_the_average_is_kept_and_has_no_influence_on_steps(decay: float, patience: int | None) -> None:
-    x, t, _ = vectors(3, 60)
-    layers, weights = [cr.Dense(6), cr.BatchNorm2D(), cr.Tanh(), cr.Dense(3), cr.Softmax()], Weights()
-    made, twin = (cr.Sequential(layers, (5,), engine="numpy") for _ in range(2))
-    held = (x[40:], t[40:].argmax(1))
-    options: dict[str, Any] = {"epochs": 6, "learning_rate": 0.1, "batch_size": 7, "progress": False}
-    options |= {"ema_decay": decay, "patience": patience, "validation_data": held}
-    history = made.fit(x[:40], t[:40].argmax(1), **options, callbacks=weights)
-    plain = twin.fit(x[:40], t[:40].argmax(1), **options | {"ema_decay": None, "patience": None})
-    assert history.losses == plain.losses[: len(history)]
-    last = len(history.epochs) - 1 if patience is None else Criterion().best(history.epochs)
-    steps = weights.at[last]
-    shares = decay ** np.arange(steps - 1, -1, -1.0)
-    expected = shares @ np.array(weights.kept[:steps]) / shares.sum()
-    assert_close(np.r_[made.parameters, made.statistics], expected)
-    assert_close(history.epochs[last].validation_loss, made.evaluate(*held).loss)

@@ -1,13 +1,11 @@
 """`fit`: loss, normalization, inputs and targets, and its final messages."""
 
-import unicodedata
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
 from selection import draws
 from training.made import classifier, dense, points, stripes
 
@@ -15,17 +13,6 @@ import chainrule as cr
 from chainrule.data.input_statistics import InputStatistics
 
 QUIET = {"progress": False, "learning_rate": 0.02}
-
-
-def test_a_trained_model_keeps_its_normalization_when_it_is_trained_on() -> None:
-    x, y = stripes()
-    model = classifier()
-    model.fit(x, y, normalization="standardize", **QUIET)
-    kept = model.normalization
-    model.fit(x[y == 1], y[y == 1], **QUIET)
-    assert model.normalization == kept
-    model.fit(x, y, normalization="scale", **QUIET)
-    assert model.normalization.kind == "scale"
 
 
 RNG = np.random.default_rng(0)
@@ -72,23 +59,6 @@ def test_the_network_reads_typical_numbers_in_any_unit(seed: int) -> None:
     assert (np.abs(read.mean(axes)) <= 0.25 * read.std(axes) + 1e-9).all()
     assert (read.std(axes) >= 0.5).all()
     assert (read.std(axes) <= 2).all()
-
-
-def test_a_table_in_another_unit_is_learned_as_well() -> None:
-    """Compare with the spread of seeds."""
-    draw = np.random.default_rng(0)
-    x = draw.normal(size=(1200, 5))
-    y = (x[:, 0] * x[:, 1] + x[:, 2] > 0).astype(int)
-
-    def accuracy(inputs: np.ndarray, seed: int) -> float:
-        model = cr.Sequential([cr.Dense(24), cr.ReLU(), cr.Dense(2), cr.Softmax()], (5,), seed=seed, engine="numpy")
-        model.fit(inputs[:600], y[:600], epochs=8, learning_rate=0.01, progress=False)
-        return model.evaluate(inputs[600:], y[600:]).accuracy
-
-    accuracies = [accuracy(x, seed) for seed in range(4)]
-    lowest = min(accuracies) - np.ptp(accuracies) - 0.01
-    for scale, origin in ((3, 20), (0.01, 0), (1, 9), (15, -60), (np.arange(1, 6), 4), (0.55, 0.1), (1.9, 0.4)):
-        assert accuracy(x * scale + origin, 0) > lowest
 
 
 def test_weights_from_elsewhere_read_the_values_that_they_were_trained_on() -> None:
@@ -153,18 +123,3 @@ def test_the_notes_are_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     x, y = stripes()
     classifier().fit(x.astype(int), y, epochs=2, learning_rate=0.02)
     assert capsys.readouterr().err.count("inputs are int64 from 0 to 254 and are scaled to 0 … 1") == 1
-
-
-def test_names_are_labels() -> None:
-    """Names in any form train as their numbers in alphabetical order, and are the model's classes from then on."""
-    x, y = stripes(60)
-    names = np.array(["ant", "bee", "caf\u00e9"])[y]
-    models = [classifier() for _ in range(5)]
-    forms: list[Any] = [y, y[:, None].astype("f4"), names, names.astype(object)]
-    forms += [[unicodedata.normalize("NFD" if place % 2 else "NFC", name) for place, name in enumerate(names)]]
-    for model, labels in zip(models, forms, strict=True):
-        weights = {0: 2.0} if model in models[:2] else {"ant": 2.0}
-        model.fit(x, labels, validation_split=0.2, class_weight=weights, progress=False)
-        assert_array_equal(model.parameters, models[0].parameters)
-        assert model.evaluate(x, labels).loss == models[0].evaluate(x, y).loss
-    assert models[3].classes == models[4].classes == tuple(np.unique(names))

@@ -54,18 +54,6 @@ def test_nothing_is_propagated_to_where_everything_is_frozen():
     assert [each.writes[0].name for each in plan.deferred] == ["norm2.running_mean"]
 
 
-@pytest.mark.parametrize("engine", ["numpy", "compiled"])
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", cr.Nesterov(0.01, 0.9, 0.1)])
-def test_frozen_layers_stay_as_they_are(engine, optimizer):
-    network = model(engine=engine, dtype="float32")
-    before = {name: values.copy() for name, values in network.weights.items()}
-    network.freeze("conv*", "norm1", *(name for name in network.names if not network.size(name)))
-    assert network.frozen == ("conv*", "norm1")
-    network.fit(*data(), epochs=2, batch_size=4, optimizer=optimizer, progress=False)
-    changed = {name for name, values in before.items() if not np.array_equal(values, network.weights[name])}
-    assert changed == {name for name in before if name.startswith(("norm2", "dense1"))}
-
-
 def test_unknown_and_all_parameters_cannot_be_frozen():
     with pytest.raises(OptionError, match="no parameter is named 'cnov"):
         model().freeze("cnov*")

@@ -13,11 +13,11 @@ import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
 from runs.run_driver import Halt
-from training.made import classifier, dense, stripes
+from training.made import classifier, stripes
 
 import chainrule as cr
 from chainrule.data.sources import MappedArray, SampleSource
-from chainrule.errors import ChainruleError, DataError, OptionError
+from chainrule.errors import ChainruleError, DataError
 
 X, Y = stripes(90)
 
@@ -56,15 +56,6 @@ def test_a_folder_trains_as_in_memory(folder: Path, options: dict[str, Any], tmp
     model = classifier()
     assert_array_equal(model.predict(lazy_test), model.predict(test))
     assert model.evaluate(lazy_test).loss == model.evaluate(test).loss
-
-
-def test_the_path_of_a_folder_is_data(folder: Path) -> None:
-    ordered = np.concatenate([np.flatnonzero(label == Y) for label in range(3)])  # the order of the folder
-    assert_array_equal(trained(folder), trained(X[ordered], Y[ordered]))
-    with pytest.raises(DataError):
-        trained(next(folder.glob("*/*.pgm")))
-    with pytest.raises(OptionError):
-        dense(3, cr.Softmax()).fit(folder)
 
 
 def test_the_validation_part_of_a_data_set_is_used_unless_another_is_an_argument() -> None:

@@ -24,9 +24,7 @@ from chainrule.network.network import Network
 from chainrule.runs.fitting import Run
 from chainrule.training import batches as looping
 from chainrule.training import optimizers
-from chainrule.training.criterion import Criterion
 from chainrule.training.examples import Examples
-from chainrule.training.history import Epoch
 from chainrule.training.loop import train
 from chainrule.training.optimizers import SGD
 from chainrule.training.recipe import Recipe
@@ -128,25 +126,6 @@ def test_callbacks_are_called_in_order_until_training_stops(halt: int | None) ->
     assert log == [*calls, ("b", "end", steps), ("a", "end", steps)]  # the last begun ends first
     assert len(trainer.history.epochs) == steps // STEPS
     assert trainer.finished == (steps == 2 * STEPS)
-
-
-def test_the_best_epoch_is_never_one_that_is_not_a_number() -> None:
-    def epochs(*values: float) -> list[Epoch]:
-        return [Epoch(k + 1, k + 1, 0.0, 0.0, value, 0.0) for k, value in enumerate(values)]
-
-    best = Criterion().best
-    assert best(epochs(math.nan, 2.0, 1.0, math.nan, 1.0)) == 2
-    assert best(epochs(2.0, math.nan)) == best(epochs(math.nan)) == 0
-
-
-def test_the_best_epoch_is_the_last_until_the_metric_is_a_number() -> None:
-    def epochs(*values: float) -> list[Epoch]:
-        return [Epoch(k + 1, k + 1, 0.0, 0.0, 1.0, 0.0, 0.0, None, None, {"r2": v}) for k, v in enumerate(values)]
-
-    criterion = Criterion("r2")
-    assert [criterion.best(epochs(*[math.nan] * count)) for count in (1, 2, 3)] == [0, 1, 2]
-    late = epochs(math.nan, 0.5, math.nan, 0.4, math.nan, math.nan)
-    assert (criterion.best(late), criterion.waited(late), criterion.improvements(late)) == (1, 1, [True, False])
 
 
 def picky(true: np.ndarray, predicted: np.ndarray) -> float:
@@ -359,36 +338,6 @@ def test_an_exception_leaves_the_best_weights_where_patience_keeps_them() -> Non
         trained.parameters[:] = parameters
         losses.append(trained.evaluate(x, 2 - y).loss)
     assert losses[0] == min(losses[1:])
-
-
-@pytest.mark.parametrize("monitor", ["root_mean_squared_error", "r2", "max r2", "min worst", "max share"])
-def test_metrics_of_numbers_and_custom_ones_are_those_of_scikit_learn_in_every_epoch(monitor: str) -> None:
-    x, y = points(200)
-    held = (x[:60], y[:60])
-    metrics: dict[str, Any] = {"worst": peer.max_error, "share": lambda true, p: np.mean(np.abs(true - p) < 1)}
-    seen: list[dict[str, float]] = []
-
-    def record(trainer: Any, epoch: Any) -> None:
-        p = trainer.network.predict(held[0])[:, 0]
-        found = {"root_mean_squared_error": peer.root_mean_squared_error(y[:60], p), "r2": peer.r2_score(y[:60], p)}
-        seen.append(found | {name: function(y[:60], p) for name, function in metrics.items()})
-
-    model = dense(1)
-    options: dict[str, Any] = {"patience": 2, "monitor": monitor, "metrics": metrics, "validation_data": held}
-    history = model.fit(x[60:], y[60:], epochs=6, learning_rate=0.1, callbacks=record, progress=False, **options)
-    for name in seen[0]:
-        assert_close(history[f"validation_{name}"], [values[name] for values in seen], dtype=np.float32)
-    column = history[f"validation_{monitor.split()[-1]}"]
-    best = np.argmin(column) if monitor in ("root_mean_squared_error", "min worst") else np.argmax(column)
-    assert history.restored == best + 1
-
-
-@pytest.mark.parametrize("monitor", ["worst", "worst_error", "min r2", "max loss", "least r2"])
-def test_the_direction_of_a_custom_metric_is_stated_and_that_of_others_is_not_changed(monitor: str) -> None:
-    x, y = points(50)
-    options: dict[str, Any] = {"metrics": {"worst": peer.max_error, "worst_error": peer.max_error}, "progress": False}
-    with pytest.raises(OptionError, match="monitor"):
-        dense(1).fit(x, y, validation_split=0.2, patience=1, monitor=monitor, **options)
 
 
 def test_custom_metrics_of_several_outputs_and_without_validation() -> None:

@@ -67,20 +67,6 @@ def test_signals_are_filled_with_their_mean(augmentation: str, offset: float) ->
     assert np.abs(seen).max() < 6
 
 
-def test_metrics_of_several_outputs_are_called_for_each() -> None:
-    model, x = heads(), X[:, 0, 0, :4]
-    y = {"kind": np.arange(24) % 3, "size": x[:, :1]}
-    model.fit(x, y, progress=False)
-    figures = model.evaluate(x, y, metrics={"share": lambda true, predicted: float(len(true))}).figures
-    assert (figures["kind_share"], figures["size_share"]) == (24, 24)
-
-
-def test_the_weights_with_the_largest_score_are_restored() -> None:
-    model = small()
-    history = model.fit(X, Y, epochs=6, validation_data=(X[:8], Y[:8]), patience=6, monitor="mean_f1", progress=False)
-    assert_close(model.evaluate(X[:8], Y[:8]).mean_f1, max(history["validation_mean_f1"]))
-
-
 # ------------------------------------------------------------------------------------------------ frozen everywhere
 
 

@@ -1,6 +1,5 @@
 """Metrics are those of scikit-learn for the same answers."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,8 @@ from hypothesis import strategies as st
 from numerical import assert_close
 from scipy.special import softmax
 from sklearn import metrics as peer
-from training.made import dense
 
 import chainrule as cr
-from chainrule.errors import OptionError
 from chainrule.network.labels import Labels
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION
 from chainrule.training import history_files
@@ -62,15 +59,6 @@ def test_metrics_are_those_of_scikit_learn(kind: str, seed: int, columns: int) -
         assert_close(evaluation.label_accuracy, 1 - peer.hamming_loss(y, guesses))
     else:
         assert evaluation.confusion.tolist() == peer.confusion_matrix(y, guesses, **labels).tolist()
-
-
-@given(seed=SEEDS, columns=st.integers(1, 3))
-def test_errors_are_those_of_scikit_learn(seed: int, columns: int) -> None:
-    y, noise = np.random.default_rng(seed).normal(size=(2, 30, columns))
-    evaluation = Evaluation(0.0, y + noise, y, REGRESSION)
-    assert_close(evaluation.mean_absolute_error, peer.mean_absolute_error(y, y + noise))
-    assert_close(evaluation.root_mean_squared_error**2, peer.mean_squared_error(y, y + noise))
-    assert_close(evaluation.r2, peer.r2_score(y, y + noise))
 
 
 @pytest.mark.parametrize("kind", [*TASKS, "numbers"])
@@ -132,29 +120,6 @@ def test_mistakes_are_sorted_by_confidence(kind: str, seed: int) -> None:
         assert [true, predicted] == [", ".join(map(str, np.flatnonzero(row))) for row in (t[n], decided[n])]
         sure = np.where(decided[n], p[n], 1 - p[n].astype(np.float64))
         assert_close(confidence, sure[decided[n] != t[n]].max() if kind == "labels" else p[n].max())
-
-
-def test_validation_data_may_have_weights() -> None:
-    generator = np.random.default_rng(0)
-    x, y, w = generator.normal(size=(60, 4)), generator.normal(size=60), generator.exponential(size=60)
-    model = cr.Sequential([cr.Dense(1)], (4,), engine="numpy")
-    history = model.fit(x, y, validation_data=(x, y, w), progress=False)
-    assert_close(history["validation_loss"], [np.mean(w * model.evaluate(x, y).losses)], dtype=np.float32)
-    with pytest.raises(OptionError, match="x, y, weights"):
-        model.fit(x, y, validation_data=(x, y, w, w), progress=False)
-
-
-def test_metrics_that_are_functions_get_answers_as_scikit_learn_does() -> None:
-    x, y = np.random.default_rng(0).normal(size=(30, 6)).astype("f4"), np.arange(30) % 3
-    several = np.eye(3)[y] + np.eye(3)[0] > 0
-    cases: list[tuple[cr.Sequential, Any, Any, Callable[[Any], float]]] = [
-        (dense(3, cr.Softmax()), y, peer.hamming_loss, lambda evaluation: 1 - evaluation.accuracy),
-        (dense(3, cr.Sigmoid()), several, peer.hamming_loss, lambda evaluation: 1 - evaluation.label_accuracy),
-        (dense(1), x[:, 0], peer.mean_absolute_error, lambda evaluation: evaluation.mean_absolute_error),
-    ]
-    for model, targets, metric, expected in cases:
-        evaluation = model.evaluate(x, targets, metrics={"own": metric})
-        assert_close(evaluation.figures["own"], expected(evaluation))
 
 
 @pytest.mark.parametrize("cell", ["x", "", "0.5,0.5"])

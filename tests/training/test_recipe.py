@@ -22,14 +22,6 @@ PARTS = [
 ]
 
 
-@pytest.mark.parametrize(("find", "name"), PARTS)
-def test_a_config_makes_the_same_optimizer_or_schedule(find: Any, name: str) -> None:
-    part = find(name)
-    assert part.name == name
-    assert find(json.loads(json.dumps(part.to_config()))) == part
-    assert find(part) is part
-
-
 NUMBERS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {  # option → allowed and refused numbers
     **dict.fromkeys(("learning_rate", "epsilon"), ((1e-9, 5), (0, -0.1))),
     **dict.fromkeys(("momentum", "alpha", "beta1", "beta2"), ((0, 0.99), (1.0, -0.1))),

@@ -11,15 +11,8 @@ from training.made import Doubled, PlainSGD, classifier, dense, points, stripes
 import chainrule as cr
 
 X, Y = stripes(60)
-ROWS = [(X[:30], Y[:30]), (X[30:], Y[30:])]
 NUMBERS = {"model": dense(1, loss="mean_squared_error"), **dict(zip("xy", points(20), strict=True))}
 
-
-class Pairs(list[Any]):
-    """A data set with items (x, y)."""
-
-
-ITEMS: dict[str, Any] = {"x": Pairs(zip(X, Y, strict=True)), "y": None}
 HELD_OUT = np.zeros((4, 1, 8, 8))
 IMAGES = cr.Input((1, 8, 8))
 FEATURES = cr.Flatten()(IMAGES)
@@ -71,11 +64,7 @@ NOT_OPTIMIZERS = [
     (spoilt(update=lambda self, p, g, m, step, learning_rate: (p, (p,))), "1 moments; expected 0"),
     (spoilt(learning_rate=-1.0), "learning_rate -1.0: expected a number above 0"),
 ]
-NOT_SCHEDULES = [
-    *((lambda step, odd=odd: odd, "at step 0; expected a number of at least 0") for odd in (-1, np.inf, None)),
-    *((odd, "it returns the factor") for odd in (lambda epoch, lr: lr, lambda *a: 1, lambda: 1)),
-    *((odd, r"is not a schedule; expected a name \(constant, step") for odd in (5, PlainSGD, object())),
-]
+MOVED = [("flip", 2, "or keep_targets"), ("scale=0.1,positions", 3, "pairs of numbers")]
 NOT_WHITENING: list[list[Any]] = [
     [cr.Conv2D(8, 3), cr.Conv2D(8, 3, initializer="whiten"), cr.Flatten(), cr.Dense(3)],
     [cr.Flatten(), cr.Dense(3, initializer="whiten")],
@@ -124,7 +113,17 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     # parts of the training
     *(({**NUMBERS, "loss": value}, message) for value, message in NOT_LOSSES),
     *(({**NUMBERS, "optimizer": value}, message) for value, message in NOT_OPTIMIZERS),
-    *(({**NUMBERS, "schedule": value}, message) for value, message in NOT_SCHEDULES),
+    *(
+        (
+            {
+                "model": cr.Sequential([cr.Flatten(), cr.Dense(count)], (1, 8, 8), loss="mse", engine="numpy"),
+                "y": X[:, 0, 0, :count],
+                "augmentation": text,
+            },
+            message,
+        )
+        for text, count, message in MOVED
+    ),
     *(
         (
             {"model": cr.Sequential(layers, (2, 8, 8), engine="numpy"), "x": np.repeat(X, 2, 1)},

@@ -3,7 +3,7 @@
 import numpy as np
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from training.made import classifier, stripes
+from training.made import stripes
 
 import chainrule as cr
 from chainrule.models.model import Sequential
@@ -34,13 +34,3 @@ def test_kernels_whiten_in_the_first_training_alone() -> None:
     model.freeze("conv1.w")
     model.fit(x[::2] * 0.5, y[::2], normalization="scale", progress=False)
     assert_array_equal(model.weights["conv1.w"], trained)
-
-
-def test_smoothed_labels_by_hand() -> None:
-    x, y = stripes(12)
-    model = classifier()
-    trainer = model.trainer(Recipe(label_smoothing=0.3, batch_size=4), Examples.of(x, y, (3,)))
-    _, t, _ = trainer.loader.batch(1)
-    _, hard, _ = model.trainer(Recipe(batch_size=4), Examples.of(x, y, (3,))).loader.batch(1)
-    assert_close(t, np.where(hard == 1, 0.8, 0.1))
-    assert_array_equal(trainer.train_data.targets.values, np.eye(3)[y])

@@ -39,20 +39,6 @@ def test_a_folded_network_predicts_the_same(kind: str, seed: int) -> None:
     assert_close(plain.predict(x), model.predict(x), dtype=np.float32)
 
 
-def test_what_is_monitored_does_not_depend_on_the_first_sample() -> None:
-    """A single row of numbers may look like a class."""
-    generator = np.random.default_rng(0)
-    x, y = generator.normal(size=(12, 6)), generator.normal(size=(12, 3))
-    y[0] = 0, 1, 0
-    order, results = np.arange(12), list[list[float]]()
-    for rows in (order, order[::-1]):
-        held = x[rows], y[rows]
-        model = dense(3, loss="mean_squared_error")
-        history = model.fit(x, y, validation_data=held, monitor="root_mean_squared_error", patience=2, progress=False)
-        results.append(history["validation_root_mean_squared_error"])
-    assert_close(*results, dtype=np.float32)
-
-
 @pytest.mark.parametrize("scale", [1.0, 1000.0])
 def test_a_regression_that_learns_nothing_is_told_to_standardize_large_targets(scale: float) -> None:
     generator = np.random.default_rng(0)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numerical import assert_close
 from numpy.testing import assert_array_equal
-from training.test_updates import Number, drawn
+from training.oracle import Number
+from training.test_updates import drawn
 
 from chainrule.errors import ShapeError
 from chainrule.operations import definitions, reference

@@ -101,9 +101,7 @@ def task(draw: np.random.Generator, kind: str, *, useless: bool) -> tuple[np.nda
 def test_only_a_useless_network_is_warned_of(kind: str, seed: int, useless: bool, validated: bool) -> None:
     x, y, last = task(np.random.default_rng(seed), kind, useless=useless)
     own: dict[str, Any] = {"counts": poisson, "rates": "poisson", "bounds": "quantile=0.9"}
-    model = cr.Sequential(
-        [cr.Dense(24), cr.ReLU(), *last], (6,), loss=losses.get(kind), seed=seed % 1000, engine="numpy"
-    )
+    model = cr.Sequential([cr.Dense(24), cr.ReLU(), *last], (6,), loss=own.get(kind), seed=seed % 1000, engine="numpy")
     options: dict[str, Any] = {"validation_split": 0.2} if validated else {}
     warnings = model.fit(x, y, epochs=12, learning_rate=0.006, progress=False, **options).warnings
     assert bool(warnings) == useless

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
 from selection import draws
-from sklearn.model_selection import KFold, train_test_split
 
 import chainrule as cr
 from chainrule.errors import ChainruleError, InputUnitWarning
@@ -199,16 +198,6 @@ def test_a_wrong_rank_is_never_a_sample(channels: int, shape: list[int]) -> None
             model.predict(x)
     with pytest.raises(ChainruleError):
         model.evaluate(x, np.zeros(1, int))
-
-
-def test_data_sets_are_split_by_scikit_learn() -> None:
-    x, places = data(5)
-    whole = cr.Dataset(x, places, tuple("abc"))
-    assert whole.shape == x.shape
-    parts = train_test_split(whole, test_size=0.25, random_state=0)
-    assert [len(part) for part in parts] == [18, 6]
-    assert sorted(map(len, [test for _, test in KFold(4).split(whole)])) == [6] * 4
-    network().fit(parts[0], progress=False)
 
 
 def test_another_unit_is_reported_at_every_entrance() -> None:

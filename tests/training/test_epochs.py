@@ -219,3 +219,5 @@ def test_epochs_without_a_value_are_as_if_they_were_not_there(values: list[float
     if known:
         assert criterion.best(epochs) == known[criterion.best(some)]
         assert criterion.waited(epochs) == criterion.waited(some) == len(some) - 1 - criterion.best(some)
+    else:
+        assert criterion.best(epochs) == len(epochs) - 1

@@ -1,7 +1,4 @@
-"""Options of `fit` and of networks, for every kind of network and of data: runs are resumed, and refusals change nothing.
-
-Values of wrong types are tested in test_option_values.py.
-"""
+"""Options of `fit` and of networks, for every kind of network: runs are resumed, and refusals change nothing."""
 
 from typing import Any
 

@@ -102,17 +102,6 @@ def test_the_table_names_what_exists() -> None:
 
 
 ADVICE = words.vocabulary()["advice"]
-REMOVED = "views lookahead sampling mixup cutmix saturation gain min_delta lr_multipliers"
-
-
-def test_every_hint_is_shown() -> None:
-    for hint, foreign in ADVICE.items():
-        for word in foreign.split():
-            with pytest.raises(cr.OptionError, match=re.escape(hint)):
-                cr.Flatten(**{word: 1})
-    for word in REMOVED.split():
-        with pytest.raises(cr.OptionError, match=f"fit has no option {word}: "):
-            model().fit(X, Y, **{word: 1})
 
 
 CODE = re.compile(r"(?:\w+=)?[\w.]*\w\([^()]*\)(?:\.\w+(?:\(\d\))?)*|\w+='[^']*'")  # f(a), f(a).b(1), a=f(b) or a='b'

@@ -37,17 +37,6 @@ def test_a_digit_is_twenty_pixels_high_and_centred_by_mass_wherever_it_is() -> N
         assert np.abs(as_mnist(other).astype(int) - digit).mean() < 6
 
 
-def test_uneven_light_noise_and_dust() -> None:
-    clean = as_mnist(drawn((240, 320)))
-    rng = np.random.default_rng(0)
-    rows, columns = np.indices((240, 320))
-    light = 230 - 0.3 * columns - 0.2 * rows
-    paper = light * (1 - 0.7 * drawn((240, 320)) / 255) + rng.normal(0, 4, (240, 320))
-    paper[200:206, 250:256] -= 80
-    actual = as_mnist(paper.clip(0, 255).astype(np.uint8))
-    assert np.abs(actual.astype(int) - clean).mean() < 5
-
-
 def test_images_without_a_digit_are_refused(tmp_path: Path) -> None:
     Image.new("L", (50, 60), 200).save(tmp_path / "blank.png")
     with pytest.raises(DataError, match=r"blank.png: no digit found; the image is blank"):

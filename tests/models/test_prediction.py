@@ -9,14 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
 from proving.configurations import DRAWERS
-from scipy import optimize
 from selection import draws
-from sklearn import metrics
 
 import chainrule as cr
-
-f1_score: Any = metrics.f1_score  # pyright: ignore[reportUnknownMemberType]
-minimize_scalar: Any = optimize.minimize_scalar  # pyright: ignore[reportUnknownMemberType]
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import assert_close
 from selection import draws
-from sklearn.model_selection import KFold, train_test_split
 
 import chainrule as cr
 from chainrule.errors import ChainruleError, InputUnitWarning
@@ -201,16 +200,6 @@ def test_a_wrong_rank_is_never_a_sample(channels: int, shape: list[int]) -> None
         model.evaluate(x, np.zeros(1, int))
 
 
-def test_data_sets_are_split_by_scikit_learn() -> None:
-    x, places = data(5)
-    whole = cr.Dataset(x, places, tuple("abc"))
-    assert whole.shape == x.shape
-    parts = train_test_split(whole, test_size=0.25, random_state=0)
-    assert [len(part) for part in parts] == [18, 6]
-    assert sorted(map(len, [test for _, test in KFold(4).split(whole)])) == [6] * 4
-    network().fit(parts[0], progress=False)
-
-
 def test_another_unit_is_reported_at_every_entrance() -> None:
     draw = np.random.default_rng(0)
     x, y = draw.integers(0, 256, (N, 1, 2, 3), dtype=np.uint8), np.arange(N) % 2
@@ -289,21 +278,13 @@ def test_targets_choose_the_loss_that_a_linear_layer_allows(method: str, targets
 
 
 def test_targets_choose_the_loss_of_each_output() -> None:
-    outputs = {
-        "kind": (cr.Dense(3), np.arange(24) % 3),
-        "size": (cr.Dense(3), ROWS[:, :3] * 40 + 7),
-        "price": (cr.Dense(1), ROWS[:, 0]),
-    }
-    losses = {"kind": "softmax_cross_entropy", "size": "mean_squared_error", "price": "mean_squared_error"}
-    y = {name: targets for name, (_, targets) in outputs.items()}
-    for targets in (y, tuple(y.values())):
-        source = cr.Input((4,))
-        plain = cr.Graph(source, {name: layer(source) for name, (layer, _) in outputs.items()}, engine="numpy")
-        chosen = copy.deepcopy(plain)
-        chosen.fit(ROWS, targets, loss=losses, progress=False)
-        plain.fit(ROWS, targets, progress=False)
-        np.testing.assert_array_equal(plain.parameters, chosen.parameters)
+    y = {"kind": np.arange(24) % 3, "size": ROWS[:, :3] * 40 + 7}
     source = cr.Input((4,))
+    plain = cr.Graph(source, {name: cr.Dense(3)(source) for name in y}, engine="numpy")
+    chosen = copy.deepcopy(plain)
+    chosen.fit(ROWS, y, loss={"kind": "softmax_cross_entropy", "size": "mean_squared_error"}, progress=False)
+    plain.fit(ROWS, tuple(y.values()), progress=False)
+    np.testing.assert_array_equal(plain.parameters, chosen.parameters)
     new = cr.Graph(source, {name: cr.Dense(1)(source) for name in "ab"}, engine="numpy")
     with pytest.raises(cr.OptionError, match="targets of b are booleans"):
         new.fit(ROWS, {"a": ROWS[:, 0], "b": ROWS[:, 0] > 0}, progress=False)

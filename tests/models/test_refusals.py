@@ -81,12 +81,12 @@ REFUSED: dict[type[ChainruleError], list[tuple[str, Use]]] = {
         ("two layers are called 'same'", lambda: cr.Graph(IMAGE, cr.ReLU()(NAMED, name="same"))),
         *(
             ("expected letters, digits and _", lambda name=name: cr.ReLU()(IMAGE, name=name))
-            for name in ("1st", "a.b", "loss")
+            for name in ("1st", "loss")
         ),
         # normalization of the input
         *(
             ("expected", lambda text=text: COLORS.with_input_normalization(text))
-            for text in ("", "vgg", "mean=1", "mean=a,std=b", "mean=0,1,std=1", "mean=0,std=0")
+            for text in ("vgg", "mean=1", "mean=a,std=b", "mean=0,std=0")
         ),
         ("already", lambda: COLORS.with_input_normalization("imagenet").with_input_normalization("imagenet")),
     ],

@@ -113,15 +113,6 @@ def test_different_weights_of_two_networks_are_refused() -> None:
     assert_array_equal(cr.Graph(source, hidden, weights=known, **OPTIONS).weights["conv1.w"], known["conv1.w"])
 
 
-def test_a_graph_over_the_same_layers_is_the_trained_network() -> None:
-    source, hidden, result, x = classifier()
-    cr.Graph(source, result, **OPTIONS)  # nothing is trained yet
-    model = fitted(source, result, x)
-    assert_array_equal(cr.Graph(source, result, **OPTIONS).predict(x), model.predict(x))
-    copy.deepcopy(model).fit(x, LABELS, progress=False)  # a copy is another network, which the layers do not know
-    assert_array_equal(cr.Graph(source, hidden, **OPTIONS).weights["conv1.w"], model.weights["conv1.w"])
-
-
 def test_a_layer_brings_its_weights_to_other_nodes() -> None:
     random = np.random.default_rng(4)
     x, y = random.normal(90, 7, (30, 4)), random.normal(1000, 20, 30)

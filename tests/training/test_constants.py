@@ -80,6 +80,8 @@ def task(draw: np.random.Generator, kind: str, *, useless: bool) -> tuple[np.nda
     x = draw.normal(size=(1500, 6)).astype("f4")
     z = x[:, 0] + 0.7 * x[:, 1] * x[:, 2]
     z = draw.permutation(z) if useless else z
+    if kind == "counts":
+        return x, draw.poisson(np.exp(0.5 * z + 1)).astype(float), [cr.Dense(1)]
     if kind == "rates":
         return x, draw.poisson(np.exp(0.5 * z + 1)).astype(float), [cr.Dense(1), cr.Exp()]
     if kind == "bounds":
@@ -91,15 +93,15 @@ def task(draw: np.random.Generator, kind: str, *, useless: bool) -> tuple[np.nda
 
 @settings(max_examples=draws(8))
 @given(
-    st.sampled_from(["rates", "bounds", "labels", "rare"]),
+    st.sampled_from(["counts", "rates", "bounds", "labels", "rare"]),
     st.integers(0, 2**32 - 1),
     st.booleans(),
     st.booleans(),
 )
 def test_only_a_useless_network_is_warned_of(kind: str, seed: int, useless: bool, validated: bool) -> None:
     x, y, last = task(np.random.default_rng(seed), kind, useless=useless)
-    loss = {"rates": "poisson", "bounds": "quantile=0.9"}.get(kind)
-    model = cr.Sequential([cr.Dense(24), cr.ReLU(), *last], (6,), loss=loss, seed=seed % 1000, engine="numpy")
+    own: dict[str, Any] = {"counts": poisson, "rates": "poisson", "bounds": "quantile=0.9"}
+    model = cr.Sequential([cr.Dense(24), cr.ReLU(), *last], (6,), loss=own.get(kind), seed=seed % 1000, engine="numpy")
     options: dict[str, Any] = {"validation_split": 0.2} if validated else {}
     warnings = model.fit(x, y, epochs=12, learning_rate=0.006, progress=False, **options).warnings
     assert bool(warnings) == useless

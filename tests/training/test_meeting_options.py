@@ -8,13 +8,9 @@ import pytest
 from numerical import assert_close
 
 import chainrule as cr
-from chainrule.network import tasks
 from chainrule.training import lr_finder
-from chainrule.training.components import Component, clipping
-from chainrule.training.criterion import Criterion
 from chainrule.training.examples import Examples
 from chainrule.training.loop import train
-from chainrule.training.steps.stepper import Stepper
 
 DRAW = np.random.default_rng(0)
 X, Y = DRAW.normal(size=(24, 1, 6, 6)), np.arange(24) % 2
@@ -139,23 +135,3 @@ def test_a_search_for_a_learning_rate_standardizes_as_the_training() -> None:
     search = model.find_learning_rate(X, targets, low=1e-9, high=1e-8)
     history = model.fit(X, targets, learning_rate=1e-9, progress=False)
     assert_close(search.losses[0], history.losses[0], roundings=1e4)
-
-
-class Noise(Component):
-    """A component that adds to the gradient of every parameter, as a reader may write it."""
-
-    def change_gradient(self, gradient: np.ndarray, norm: float, step: int, seed: int) -> None:
-        gradient += 100 * np.random.default_rng([seed, step]).normal(size=gradient.shape)
-
-
-@pytest.mark.parametrize("names", [(), ("conv1",), ("gamma", "dense1.b")])
-@pytest.mark.parametrize("parts", [{}, {"parts": 2}, {"shards": 2}])
-def test_what_components_add_to_frozen_parameters_does_not_count(names: tuple[str, ...], parts: dict[str, int]) -> None:
-    """The clipped step of plain gradient descent has the length of the limit, whatever is frozen."""
-    model = small(dtype="float64")
-    components = [Noise(model, None, Criterion()), *clipping(1.0)]
-    loss, task = "categorical_cross_entropy", tasks.CLASSIFICATION
-    stepper = Stepper(model, cr.SGD(), loss, task, names, components=components, **parts)
-    before = model.parameters.copy()
-    stepper.step(X, np.eye(2)[Y], step=1, rate=1.0)
-    assert_close(np.linalg.norm(model.parameters - before), 1.0, error=1e-7)

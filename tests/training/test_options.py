@@ -1,8 +1,4 @@
-"""Options of `fit` and of networks, for every kind of network and of data.
-
-Every option changes the result, or raises an error of this library before training, and leaves the model as it was.
-Values of wrong types are tested in test_option_values.py.
-"""
+"""Options of `fit` and of networks, for every kind of network: runs are resumed, and refusals change nothing."""
 
 from typing import Any
 
@@ -10,43 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numerical import assert_close
 from runs.run_driver import Halt
 from training.drawn_fits import FORMS, KINDS, OPTIONS, state, trained
 
 import chainrule as cr
 from chainrule.errors import ChainruleError
 
-RESOURCES = ("gradient_accumulation_steps", "shards")  # the result is the same but for rounding
-RANDOM = ("classes", "logits")  # parts of a batch have statistics and random numbers of their own
 RESUMED = [name for name in OPTIONS if name != "callbacks"]
-
-
-def ascend(step: int) -> float:
-    """Return the factor of the learning rate for steps that increase the loss, as a schedule."""
-    return -1.0
-
-
-@pytest.mark.parametrize(("engine", "examples"), [("numpy", 60), ("compiled", 5)])
-def test_every_option_has_an_effect_or_is_refused(engine: str, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
-    @given(*map(st.sampled_from, ([*KINDS], [*FORMS], [*OPTIONS])), st.lists(st.sampled_from([*OPTIONS]), max_size=2))
-    def draw(kind: str, form: str, option: str, others: list[str]) -> None:
-        context = {name: OPTIONS[name] for name in others if name not in ("callbacks", option)}
-        if option == "patience":
-            context |= {"schedule": ascend, "validation_data": KINDS[kind][1:]}
-        if option == "standardize_targets":
-            context[option] = False
-        before = trained(kind, form, engine, context)
-        if before is None:
-            return
-        after = trained(kind, form, engine, context | {option: OPTIONS[option]})
-        if option not in RESOURCES:
-            assert after != before
-        elif after is not None and kind not in RANDOM:
-            assert_close(after[1], before[1], dtype=np.float32)
-
-    draw()
 
 
 @pytest.mark.parametrize(("engine", "examples"), [("numpy", 50), ("compiled", 4)])

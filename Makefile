@@ -35,7 +35,6 @@ help:
 	@echo "make guard             run every compiled kernel between guard pages, with random shapes (Linux)"
 	@echo "make test-processors   test engines, kernels, files, models and training with every register width and 1 to 3 threads (half an hour)"
 	@echo "make test-widths       run make test with registers of 128 and of 256 bits"
-	@echo "make    test the compiled engine with the oldest allowed and the newest llvmlite"
 	@echo "make exports           test 300 random networks as C with sanitizers and as WebAssembly (COUNT=100 for more)"
 	@echo "make mcu               count instructions and memory of exported networks on a Cortex-M4 (arm-none-eabi-gcc, qemu)"
 	@echo "make int8-accuracy     compare the accuracy of int8 C and of ONNX Runtime's quantization; writes docs/deploying.md"

@@ -16,7 +16,7 @@ enum { MOST_ARRAYS = 16, MOST_NUMBERS = 64 }; /* of a step */
 
 /* An array of memory with several rows: one per thread, iteration or training step. */
 typedef enum { ONE_ROW, PER_THREAD, PER_ITERATION, PER_TRAINING_STEP } Rows;
-/* What offsets in a buffer are multiplied by: its arrays have room for so many samples. */
+/* What offsets in a buffer are multiplied by: the number of samples in its arrays. */
 typedef enum { NO_SAMPLES, ALL_SAMPLES, SAMPLES_OF_CHUNK } Room;
 
 typedef struct {

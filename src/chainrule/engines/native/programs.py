@@ -30,7 +30,7 @@ MIN_THREADED_UPDATE_ALONE = 1 << 18  # parameters; if a single thread computes t
 
 
 def seconds_per_tick() -> float:
-    """Return the period of the processor's time-stamp counter, measured for 20 ms."""
+    """Return the period of the clock that stamps programs, measured for 20 ms."""
     start, first = time.perf_counter(), LIBRARY.chainrule_ticks()
     time.sleep(0.02)
     return (time.perf_counter() - start) / (LIBRARY.chainrule_ticks() - first)

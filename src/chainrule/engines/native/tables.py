@@ -37,7 +37,7 @@ class Rows(IntEnum):
 
 
 class Room(IntEnum):
-    """The number of samples that the arrays in a buffer have room for: what offsets are multiplied by."""
+    """The number of samples in the arrays of a buffer: what offsets are multiplied by."""
 
     NONE = 0
     BATCH = 1
@@ -90,7 +90,7 @@ class Each(IntEnum):
 
 
 class Place(NamedTuple):
-    """A kind of buffer: what its rows belong to, and the samples that its arrays have room for."""
+    """A kind of buffer: what its rows belong to, and the number of samples in its arrays."""
 
     rows: Rows = Rows.ONE
     room: Room = Room.NONE

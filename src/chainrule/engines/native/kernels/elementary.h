@@ -50,8 +50,8 @@ enum { LOGARITHM_TERMS = 5, LOG_ONE_PLUS_TERMS = 9 };
 
 #define LENGTH(array) ((int)(sizeof(array) / sizeof(*(array))))
 
-#define SIGN ((mask){0} + (lane_int)(UINT64_C(1) << (8 * (int)sizeof(real) - 1))) /* the bit of the sign in each lane  \
-                                                                                   */
+/* The bit of the sign in each lane. */
+#define SIGN ((mask){0} + (lane_int)(UINT64_C(1) << (8 * (int)sizeof(real) - 1)))
 INLINE vec magnitude(vec x) { return (vec)((mask)x & ~SIGN); }
 INLINE vec with_sign_of(vec x, vec sign) { return (vec)(((mask)x & ~SIGN) | ((mask)sign & SIGN)); }
 /* Loops over lanes, which compilers replace by one instruction. */

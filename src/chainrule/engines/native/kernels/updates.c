@@ -137,7 +137,6 @@ KERNEL(scaled)
     return DONE;
 }
 
-/* The processor's time-stamp counter; 0 where there is none. */
 /* copy = values */
 KERNEL(copied)
 {
